@@ -1,0 +1,52 @@
+/**
+ * @file error.h
+ * The error object: what went wrong, and what to do about it. A function that takes `wxtp_error **error` sets it on
+ * failure to an object that the caller frees, and leaves it alone on success. `error` may be NULL.
+ */
+#ifndef WXTP_ERROR_H
+#define WXTP_ERROR_H
+
+#include <stdint.h>
+#include <wxtp/status.h>
+
+WXTP_BEGIN_DECLS
+
+typedef struct wxtp_error wxtp_error;
+
+/** What the host can do. */
+typedef enum wxtp_advice {
+    WXTP_ADVICE_NONE = 0,
+    WXTP_ADVICE_RETRY = 1,             /**< Later, unchanged; see ::wxtp_error_retry_after_ms. */
+    WXTP_ADVICE_REAUTHORIZE = 2,       /**< The merchant must authorize the platform again. */
+    WXTP_ADVICE_FIX_CALL = 3,          /**< The arguments are wrong. */
+    WXTP_ADVICE_FIX_CONFIGURATION = 4, /**< The platform's set-up is wrong, here or on WeChat's page. */
+    WXTP_ADVICE_DECIDE = 5,            /**< A person must decide. */
+} wxtp_advice;
+
+/** @return the status; WXTP_OK for NULL. Threading: any thread. Blocking: no. Since: 0.1.0. */
+WXTP_API wxtp_status wxtp_error_status(const wxtp_error *error);
+/**
+ * @return a word for scripts: the gate's reason where there is one (`not_certified` …), else `usage`, `internal`, `store`,
+ * `key`, `credentials`, `ticket`, `signature`, `quota`, `rate`, `unavailable`, `configuration`, `wechat`, `not_found`,
+ * `interrupted`, `suspect_list`, `partial`; never NULL. Borrowed. Threading: any thread. Blocking: no. Since: 0.1.0.
+ */
+WXTP_API const char *wxtp_error_kind(const wxtp_error *error);
+/** @return what went wrong, one line without a secret; never NULL. Borrowed. Since: 0.1.0. */
+WXTP_API const char *wxtp_error_message(const wxtp_error *error);
+/** @return what to do, one line; never NULL, may be empty. Borrowed. Since: 0.1.0. */
+WXTP_API const char *wxtp_error_hint(const wxtp_error *error);
+/** @return what the host can do. Since: 0.1.0. */
+WXTP_API wxtp_advice wxtp_error_advice(const wxtp_error *error);
+/** @return WeChat's errcode, 0 where it answered none. Since: 0.1.0. */
+WXTP_API int64_t wxtp_error_errcode(const wxtp_error *error);
+/** @return WeChat's request id, "" where there is none. Borrowed. Since: 0.1.0. */
+WXTP_API const char *wxtp_error_rid(const wxtp_error *error);
+/** @return the appid that the error is about, "" where it is about none. Borrowed. Since: 0.1.0. */
+WXTP_API const char *wxtp_error_tenant(const wxtp_error *error);
+/** @return milliseconds to wait before trying again, 0 where nothing says. Since: 0.1.0. */
+WXTP_API int64_t wxtp_error_retry_after_ms(const wxtp_error *error);
+/** Frees `error`; NULL does nothing. Since: 0.1.0. */
+WXTP_API void wxtp_error_free(wxtp_error *error);
+
+WXTP_END_DECLS
+#endif

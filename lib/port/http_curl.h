@@ -1,0 +1,23 @@
+/* The HTTP port on libcurl's multi interface, one transfer at a time a handle, handles kept for reuse. */
+#ifndef WX_PORT_HTTP_CURL_H
+#define WX_PORT_HTTP_CURL_H
+
+#include <wxtp/allocator.h>
+#include <wxtp/clock.h>
+#include <wxtp/http.h>
+
+typedef struct wx_http_curl wx_http_curl;
+
+typedef struct wx_http_curl_options {
+    const char *ca_file;    /* NULL: the system's */
+    const char *proxy;      /* NULL: none; "" also none. The environment is not read. */
+    const char *user_agent;
+    size_t idle_handles;    /* how many are kept */
+} wx_http_curl_options;
+
+wx_http_curl *wx_http_curl_new(const wxtp_allocator *allocator, const wxtp_clock *clock,
+                               const wx_http_curl_options *options);
+void wx_http_curl_port(wx_http_curl *self, wxtp_http *port);
+void wx_http_curl_free(wx_http_curl *self); /* no transfer is under way */
+
+#endif

@@ -1,0 +1,84 @@
+/* What every stage works with: the ports, the settings, the data key, and the operation under way. */
+#ifndef WX_DOMAIN_CORE_H
+#define WX_DOMAIN_CORE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <wxtp/clock.h>
+#include <wxtp/http.h>
+#include <wxtp/store.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "codec/catalog.h"
+#include "codec/seal.h"
+
+typedef struct wx_settings {
+    char component[WX_APPID_MAX]; /* "" : none chosen */
+    bool component_ambiguous;     /* several in the store and none named */
+    char api_base[256], cloud_base[256];
+    int concurrency;
+    int rate_per_second; /* business calls per tenant; 0: no limit */
+    int64_t timeout_ms;  /* of one HTTP call */
+    int64_t max_wait_ms; /* patience of one public call */
+    int max_tries;       /* of one call to WeChat */
+    bool own_force_refresh;
+    int64_t audit_days, pushes_days, jobs_days; /* retention */
+} wx_settings;
+
+typedef struct wx_flights wx_flights;
+typedef struct wx_pacer wx_pacer;
+
+typedef struct wx_core {
+    wxtp_allocator allocator;
+    wxtp_clock clock;
+    wxtp_http http;
+    wxtp_log log;
+    wxtp_store *store;
+    wx_settings settings;
+    const wx_api *catalog;
+    size_t catalog_count;
+    unsigned char data_key[WX_KEY_LEN];
+    wx_flights *flights; /* one refresh a key in this process */
+    wx_pacer *pacer;     /* rate per tenant */
+    atomic_bool stopping;
+} wx_core;
+
+/* How long the public call under way still waits for trouble to pass. Waits that overlap count once. */
+typedef struct wx_patience {
+    pthread_mutex_t lock;
+    int64_t left_ms;
+    int waiting;
+    int64_t since_boot_ms;
+} wx_patience;
+
+void wx_patience_init(wx_patience *patience, int64_t ms);
+void wx_patience_destroy(wx_patience *patience);
+
+/* One public call under way, and what it has cost. */
+typedef struct wx_op {
+    wx_core *core;
+    wx_patience *patience;
+    const char *job_id;           /* "" outside a job */
+    bool person;                  /* someone asked for this now: a remembered quota is probed once */
+    atomic_int_fast64_t refreshes; /* of the tenant's own token, made for this operation */
+} wx_op;
+
+int64_t wx_wall_ms(const wx_core *core);
+int64_t wx_boot_ms(const wx_core *core);
+bool wx_stopping(const wx_core *core);
+
+/* Sleeps in slices so that a stop is seen within 50 ms. WXTP_ERR_INTERRUPTED when stopping. Costs no patience. */
+wxtp_status wx_pause(wx_core *core, int64_t ms, wx_err *err);
+/* As wx_pause, but takes the time from the operation's patience; false when too little is left (err is set to
+ * WXTP_ERR_INTERRUPTED when stopping, else left alone). */
+bool wx_wait_patiently(wx_op *op, int64_t ms, wx_err *err);
+/* Back-off before try number `tries_made` + 1: 0.3 s, doubled, at most 10 s, with jitter. */
+int64_t wx_backoff_ms(int tries_made);
+
+/* WXTP_OK with a component chosen, else WXTP_ERR_AMBIGUOUS or WXTP_ERR_CONFIGURATION with the remedy. */
+wxtp_status wx_need_component(const wx_core *core, wx_err *err);
+
+#endif

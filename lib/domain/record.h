@@ -1,0 +1,18 @@
+/* The audit record of calls and overrules. */
+#ifndef WX_DOMAIN_RECORD_H
+#define WX_DOMAIN_RECORD_H
+
+#include "domain/core.h"
+
+typedef struct wx_record {
+    const char *platform, *appid, *call, *job_id;
+    int64_t openids, duration_ms, token_generation;
+    int64_t errcode;
+    const char *errmsg, *rid;
+} wx_record;
+
+wxtp_status wx_record_add(wx_core *core, wxtp_tx *tx, const wx_record *record, wx_err *err);
+/* In a transaction of its own; trouble is logged, as the call has been made. */
+void wx_record_alone(wx_core *core, const wx_record *record);
+
+#endif

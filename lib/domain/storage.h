@@ -1,0 +1,29 @@
+/* Transactions on the store port, with its troubles turned into errors that people understand. */
+#ifndef WX_DOMAIN_STORAGE_H
+#define WX_DOMAIN_STORAGE_H
+
+#include "domain/core.h"
+
+/* `const wxtp_store_ops *ops = wx_ops(core);` */
+static inline const wxtp_store_ops *wx_ops(const wx_core *core)
+{
+    return core->store->ops;
+}
+
+wxtp_status wx_begin(wx_core *core, wxtp_tx_mode mode, wxtp_tx **tx, wx_err *err);
+/* Commits when `status` is WXTP_OK, else rolls back and returns `status`; sets `*tx` to NULL. */
+wxtp_status wx_end(wx_core *core, wxtp_tx **tx, wxtp_status status, wx_err *err);
+/* Turns a status of a store operation into an error: `return wx_store_fail(core, tx, status, "read the tenant", err)`. */
+wxtp_status wx_store_fail(wx_core *core, wxtp_tx *tx, wxtp_status status, const char *what, wx_err *err);
+
+/* A transaction that is rolled back when it goes out of scope. */
+typedef struct wx_scope {
+    wx_core *core;
+    wxtp_tx *tx;
+} wx_scope;
+wxtp_status wx_scope_begin(wx_scope *scope, wx_core *core, wxtp_tx_mode mode, wx_err *err);
+wxtp_status wx_scope_commit(wx_scope *scope, wx_err *err);
+void wx_scope_end(wx_scope *scope);
+#define WX_AUTO_SCOPE __attribute__((cleanup(wx_scope_end))) wx_scope
+
+#endif

@@ -1,0 +1,26 @@
+/* A business call: gate, token, send, retries, record. */
+#ifndef WX_FLOW_DISPATCH_H
+#define WX_FLOW_DISPATCH_H
+
+#include "codec/answer.h"
+#include "codec/errcode.h"
+#include "domain/gate.h"
+
+typedef struct wx_call {
+    const char *appid;
+    const wx_api *api;
+    const char *body;
+    size_t body_len;
+    int64_t openids; /* for the record */
+    /* Called inside the transaction that records each try of the call, so that progress and audit are one commit.
+     * `error` is NULL for a success; `final` is false when another try follows. NULL: nothing more to write. */
+    wxtp_status (*record)(void *user, wxtp_tx *tx, const wx_err *error, bool final, wx_err *err);
+    void *user;
+} wx_call;
+
+/* `answer` is freed by the caller in every case. */
+wxtp_status wx_dispatch(wx_op *op, const wx_call *call, wx_answer *answer, wx_err *err);
+/* The catalog's row, or NULL. */
+const wx_api *wx_api_find(const wx_core *core, const char *name);
+
+#endif

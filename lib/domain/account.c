@@ -437,12 +437,12 @@ wxtp_status wx_account_refresh(wx_op *op, const char *appid, bool may_create, bo
 
 /* ---- The list ------------------------------------------------------------------------------------------------ */
 
-typedef struct page {
+typedef struct list_page {
     int64_t rows, total;
     bool stop;
-} page;
+} list_page;
 
-static wxtp_status read_page(wx_op *op, int64_t offset, wx_list_visitor *each, void *user, page *page, wx_err *err)
+static wxtp_status read_page(wx_op *op, int64_t offset, wx_list_visitor *each, void *user, list_page *page, wx_err *err)
 {
     wx_core *core = op->core;
     WX_AUTO_BUF body;
@@ -480,7 +480,7 @@ wxtp_status wx_list_each(wx_op *op, wx_list_visitor *each, void *user, wx_err *e
         if (wx_stopping(op->core)) {
             return wx_fail(err, WXTP_ERR_INTERRUPTED, "stopped while the list of authorizers was read");
         }
-        page page = {0};
+        list_page page = {0};
         status = read_page(op, offset, each, user, &page, err);
         if (status != WXTP_OK || page.stop || page.rows == 0 || offset + page.rows >= page.total) {
             return status;

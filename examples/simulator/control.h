@@ -31,6 +31,10 @@ bool control_refuse(struct control *control, const char *format, ...) __attribut
 /* The named component, or the only one; NULL after a refusal. */
 struct component *control_component(struct control *control);
 
+/* The merchant authorizes the component: a code to be exchanged. */
+struct token *control_new_code(struct control *control, struct component *component,
+                               struct merchant *merchant);
+
 void control_set_component(struct control *control);
 void control_set_merchant(struct control *control);
 void control_show_merchant(struct control *control);

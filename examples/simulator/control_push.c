@@ -71,7 +71,8 @@ static bool spend_pre_auth_code(struct control *control, struct component *compo
     return true;
 }
 
-static struct token *new_code(struct control *control, struct component *component, struct merchant *merchant)
+struct token *control_new_code(struct control *control, struct component *component,
+                               struct merchant *merchant)
 {
     struct world *world = &control->simulator->world;
     struct authorization *authorization = authorization_find(component, merchant->appid);
@@ -107,7 +108,7 @@ void control_authorize(struct control *control)
     if (!merchant || !read_new_sets(control, merchant) ||
         !spend_pre_auth_code(control, component, &pre_auth_code))
         return;
-    const struct token *code = new_code(control, component, merchant);
+    const struct token *code = control_new_code(control, component, merchant);
     const char *kind = json_flag(order, "update", false) ? "updateauthorized" : "authorized";
     char *xml = authorized_xml(component->appid, code->issued_ms, kind, merchant->appid, code, pre_auth_code);
     json_put_text(control->answer, "authorization_code", code->text);

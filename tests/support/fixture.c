@@ -19,6 +19,18 @@ static void must(wxtp_status status, const wx_err *err, const char *what)
         fail_msg("%s: %s (%s)", what, wxtp_status_name(status), err ? err->message : "");
 }
 
+static void *fixture_allocate(void *user, size_t size)
+{
+    (void)user;
+    return malloc(size);
+}
+
+static void fixture_release(void *user, void *memory)
+{
+    (void)user;
+    free(memory);
+}
+
 void fixture_open_node(fixture *fx, fixture_node *node)
 {
     char message[256] = "";
@@ -26,7 +38,8 @@ void fixture_open_node(fixture *fx, fixture_node *node)
     wx_core *core = &node->core;
     fake_clock_port(&fx->clock, &core->clock);
     fake_http_port(&fx->http, &core->http);
-    core->allocator = (wxtp_allocator){.struct_size = sizeof core->allocator};
+    core->allocator = (wxtp_allocator){
+        .struct_size = sizeof core->allocator, .allocate = fixture_allocate, .release = fixture_release};
     core->log = (wxtp_log){.struct_size = sizeof core->log};
     wxtp_sqlite_options options = {.struct_size = sizeof options,
                                    .path = fx->path,

@@ -100,7 +100,8 @@ wxtp_status sq_backup(wxtp_store *base, const char *path)
     return status;
 }
 
-/* States: 0 building, 1 running, 2 paused; paused by 9: restored. Claims of batches keep growing above the floor. */
+/* States: 0 building, 1 running, 2 paused; paused by 9: restored. Claims of batches keep growing above the
+ * floor. */
 static const char another_instance[] =
     "BEGIN IMMEDIATE;"
     "DELETE FROM meta WHERE name='instance';"
@@ -149,8 +150,8 @@ static wxtp_status no_leftovers(const sq_memory *memory, const char *path, char 
     return status;
 }
 
-WXTP_API wxtp_status wxtp_sqlite_restore(const wxtp_sqlite_options *from, const char *backup_path, char *message,
-                                         size_t message_size)
+WXTP_API wxtp_status wxtp_sqlite_restore(const wxtp_sqlite_options *from, const char *backup_path,
+                                         char *message, size_t message_size)
 {
     sq_options options;
     struct stat facts;
@@ -162,7 +163,8 @@ WXTP_API wxtp_status wxtp_sqlite_restore(const wxtp_sqlite_options *from, const 
     if (status != WXTP_OK)
         return status;
     if (backup_path == NULL || stat(backup_path, &facts) != 0) {
-        sq_say(message, message_size, "%s: %s", backup_path != NULL ? backup_path : "backup", strerror(errno));
+        sq_say(message, message_size, "%s: %s", backup_path != NULL ? backup_path : "backup",
+               strerror(errno));
         return backup_path == NULL ? WXTP_ERR_INVALID : errno == ENOENT ? WXTP_ERR_NOT_FOUND : WXTP_ERR_STORE;
     }
     status = no_leftovers(&options.memory, options.path, message, message_size);

@@ -1,6 +1,6 @@
 /*
- * SQLite 3.7.0 to 3.51.2 can lose committed pages when two checkpoints and a commit that resets the WAL meet. So one
- * handle checkpoints at a time, with every writer kept out by the lock file's gate.
+ * SQLite 3.7.0 to 3.51.2 can lose committed pages when two checkpoints and a commit that resets the WAL meet.
+ * So one handle checkpoints at a time, with every writer kept out by the lock file's gate.
  */
 #include "internal.h"
 #include <errno.h>
@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 enum {
-    LARGE = 1000,      /* pages of a WAL from which on a commit checkpoints */
+    LARGE = 1000, /* pages of a WAL from which on a commit checkpoints */
     URGENT = 4 * LARGE,
-    AGE_MS = 5000,     /* of the last checkpoint, from which on a WAL in use is checkpointed whatever its size */
+    AGE_MS = 5000, /* of the last checkpoint, from which on a WAL in use is checkpointed whatever its size */
 };
 
 int sq_wal_hook(void *user, sqlite3 *db, const char *name, int pages)

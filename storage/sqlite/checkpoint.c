@@ -71,7 +71,7 @@ wxtp_status sq_maintain(wxtp_store *base)
 {
     sq_store *store = (sq_store *)base;
     wxtp_status status = sync_wal(store);
-    if (pthread_mutex_trylock(&store->writer.mutex) != 0)
+    if (!sq_turn_take(&store->writer.turn, 0))
         return status; /* a writer is at work and looks at the WAL's size itself */
     int pages = store->writer.wal_pages;
     int64_t age = store->clock.boot_ms(store->clock.user) - store->checkpoint_boot_ms;
@@ -79,6 +79,6 @@ wxtp_status sq_maintain(wxtp_store *base)
         wxtp_status checkpointed = sq_checkpoint(store, pages >= URGENT);
         status = status != WXTP_OK ? status : checkpointed;
     }
-    pthread_mutex_unlock(&store->writer.mutex);
+    sq_turn_give(&store->writer.turn);
     return status;
 }

@@ -1,7 +1,7 @@
 /*
- * What the files of the SQLite backend share. One handle has a writer and a reader connection; the mutex of a
+ * What the files of the SQLite backend share. One handle has a writer and a reader connection; the turn of a
  * connection is held from `begin` to the end of its transaction. Gate and turnstile of the lock file are
- * touched by the thread that holds the writer's mutex alone.
+ * touched by the thread that has the writer's turn alone.
  */
 #ifndef WXTP_SQLITE_INTERNAL_H
 #define WXTP_SQLITE_INTERNAL_H
@@ -46,6 +46,13 @@ typedef struct sq_wait {
     bool late;
 } sq_wait;
 
+/* A lock whose wait has an end on monotonic time, which no step of the wall clock moves. */
+typedef struct sq_turn {
+    pthread_mutex_t mutex;
+    pthread_cond_t freed;
+    bool taken;
+} sq_turn;
+
 typedef struct sq_statement {
     const char *sql; /* a literal: known by its address */
     int slot;
@@ -66,7 +73,7 @@ struct wxtp_tx {
 struct sq_conn {
     sq_store *store;
     sqlite3 *db;
-    pthread_mutex_t mutex;
+    sq_turn turn;
     wxtp_tx tx;
     sq_wait wait;
     bool full;      /* synchronous=FULL is set */
@@ -95,7 +102,7 @@ struct sq_store {
     char nonce[SQ_NONCE];
     sq_conn writer, reader;
     atomic_bool unsynced; /* relaxed commits that no sync followed */
-    int checkpoint_pages; /* look again from this size on; under the writer's mutex */
+    int checkpoint_pages; /* look again from this size on; in the writer's turn */
     int64_t checkpoint_boot_ms;
     pthread_mutex_t trouble_mutex;
     unsigned trouble_next;
@@ -116,6 +123,12 @@ void sq_wait_start(sq_wait *wait, const wxtp_clock *clock, int64_t budget_ms);
 /* After a try that failed: sleeps and returns true where another is due. */
 bool sq_wait_more(sq_wait *wait);
 bool sq_nonce(char nonce[SQ_NONCE]);
+
+/* turn.c */
+bool sq_turn_init(sq_turn *turn);
+void sq_turn_destroy(sq_turn *turn);
+bool sq_turn_take(sq_turn *turn, int64_t budget_ms);
+void sq_turn_give(sq_turn *turn);
 
 /* status.c */
 wxtp_status sq_status(int rc);
@@ -158,7 +171,7 @@ bool sq_owner_byte_locked(sq_store *store, int64_t byte);
 
 /* checkpoint.c */
 int sq_wal_hook(void *user, sqlite3 *db, const char *name, int pages);
-/* The caller holds the writer's mutex, outside a transaction. */
+/* The caller has the writer's turn, outside a transaction. */
 wxtp_status sq_checkpoint(sq_store *store, bool urgent);
 void sq_checkpoint_if_large(sq_store *store);
 wxtp_status sq_maintain(wxtp_store *base);

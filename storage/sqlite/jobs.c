@@ -130,7 +130,7 @@ static wxtp_status put_progress(wxtp_tx *tx, const wxtp_job_row *row, bool *done
 
 wxtp_status sq_job_put(wxtp_tx *tx, const wxtp_job_row *row)
 {
-    bool done;
+    bool done = false;
     wxtp_status status = sq_operation(tx, true);
     if (status == WXTP_OK)
         status = put_progress(tx, row, &done);

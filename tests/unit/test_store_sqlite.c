@@ -9,6 +9,7 @@
 // clang-format on
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -425,6 +426,140 @@ static void I7_a_job_whose_builder_died_is_swept(void **state)
     store->ops->close(store);
 }
 
+/* ---- Several threads
+ * ----------------------------------------------------------------------------------------- */
+
+static void *use_store(void *user)
+{
+    wxtp_store *store = user;
+    for (int i = 0; i < 100; i++) {
+        wxtp_tx *tx;
+        wxtp_blob kept;
+        int64_t count = 0;
+        if (store->ops->begin(store, i % 10 == 0 ? WXTP_TX_SYNC : WXTP_TX_WRITE, &tx) != WXTP_OK)
+            return NULL;
+        if (store->ops->meta_get(tx, "count", &kept) == WXTP_OK)
+            memcpy(&count, kept.data, sizeof count);
+        count++;
+        store->ops->meta_put(tx, "count", (wxtp_blob){&count, sizeof count});
+        if (store->ops->commit(tx) != WXTP_OK || store->ops->begin(store, WXTP_TX_READ, &tx) != WXTP_OK)
+            return NULL;
+        store->ops->meta_get(tx, "count", &kept);
+        store->ops->rollback(tx);
+        if (i % 20 == 0 && store->ops->maintain(store) != WXTP_OK)
+            return NULL;
+    }
+    return user;
+}
+
+static void threads_share_a_handle(void **state)
+{
+    pthread_t threads[4];
+    wxtp_store *store = open_file(*state, &real_clock);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, use_store, store), 0);
+    for (int i = 0; i < 4; i++) {
+        void *result = NULL;
+        pthread_join(threads[i], &result);
+        assert_ptr_equal(result, store);
+    }
+    store->ops->close(store);
+    assert_int_equal(read_count(*state), 400);
+}
+
+typedef struct failing {
+    int left; /* allocations until the one that fails; then all do where `ever` */
+    bool ever;
+    int blocks;
+} failing;
+
+static void *failing_allocate(void *user, size_t size)
+{
+    failing *f = user;
+    if (f->left == 0) {
+        if (!f->ever)
+            f->left = -1;
+        return NULL;
+    }
+    if (f->left > 0)
+        f->left--;
+    void *memory = malloc(size);
+    f->blocks += memory != NULL;
+    return memory;
+}
+
+static void failing_release(void *user, void *memory)
+{
+    ((failing *)user)->blocks--;
+    free(memory);
+}
+
+static bool any_tenant(void *user, const wxtp_tenant_row *row)
+{
+    (void)user;
+    (void)row;
+    return true;
+}
+
+/* A little of all that allocates; the first trouble. */
+static wxtp_status use_memory(const place *at, failing *f)
+{
+    const wxtp_allocator allocator = {sizeof allocator, f, failing_allocate, failing_release};
+    wxtp_sqlite_options options = {.struct_size = sizeof options,
+                                   .path = at->path,
+                                   .create = true,
+                                   .migrate = true,
+                                   .clock = &real_clock,
+                                   .allocator = &allocator};
+    wxtp_tenant_filter filter = {"p", -1, -1, -1, NULL, NULL, 10, false};
+    wxtp_job_row job = {.id = "j", .platform = "p", .appid = "a", .state = WXTP_JOB_BUILDING};
+    wxtp_store *store;
+    wxtp_tx *tx;
+    void *builder = NULL;
+    int64_t distinct, invalid, duplicates;
+    wxtp_status status = wxtp_sqlite_open(&options, &store, NULL, NULL, 0);
+    if (status != WXTP_OK)
+        return status;
+    status = store->ops->begin(store, WXTP_TX_WRITE, &tx);
+    if (status == WXTP_OK) {
+        status = store->ops->tenant_put(tx, &(wxtp_tenant_row){.platform = "p", .appid = "a"});
+        if (status == WXTP_OK)
+            status = store->ops->tenant_list(tx, &filter, any_tenant, NULL);
+        if (status == WXTP_OK)
+            status = store->ops->job_put(tx, &job);
+        if (status == WXTP_OK)
+            status = store->ops->commit(tx);
+        else
+            store->ops->rollback(tx);
+    }
+    if (status == WXTP_OK)
+        status = store->ops->build_begin(store, "j", &builder);
+    if (status == WXTP_OK)
+        status = store->ops->build_add(builder, "o1", 2);
+    if (status == WXTP_OK)
+        status = store->ops->build_finish(builder, &distinct, &invalid, &duplicates);
+    store->ops->build_free(builder);
+    store->ops->close(store);
+    return status;
+}
+
+static void I11_running_out_of_memory_is_an_answer(void **state)
+{
+    for (int ever = 0; ever < 2; ever++) {
+        wxtp_status status = WXTP_ERR_NOMEM;
+        for (int n = 0; status != WXTP_OK; n++) {
+            failing f = {n, ever != 0, 0};
+            empty(*state);
+            assert_true(n < 1000);
+            status = use_memory(*state, &f);
+            assert_true(status == WXTP_OK || status == WXTP_ERR_NOMEM);
+            assert_int_equal(f.blocks, 0);
+            if (status == WXTP_OK && f.left < 0)
+                status = WXTP_ERR_NOMEM; /* a failure in the end did no harm: go on */
+        }
+    }
+}
+
 /* ---- Backup and restore
  * -------------------------------------------------------------------------------------- */
 
@@ -685,6 +820,8 @@ int main(void)
         TEST(I13_a_killed_holder_frees_its_lease_at_once),
         TEST(I13_a_stopped_holder_keeps_its_lease_until_it_runs_out),
         TEST(I7_a_job_whose_builder_died_is_swept),
+        TEST(threads_share_a_handle),
+        TEST(I11_running_out_of_memory_is_an_answer),
         TEST(a_backup_is_consistent_while_others_write),
         TEST(a_restored_backup_is_another_instance),
         TEST(I7_the_check_finds_jobs_that_do_not_add_up),

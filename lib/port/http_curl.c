@@ -222,8 +222,9 @@ static bool prepare(const wx_http_curl *self, handle *made, const wxtp_http_requ
         SET(CURLOPT_POSTFIELDS, request->body ? request->body : "");
         SET(CURLOPT_HTTPHEADER, self->post_headers);
     } else {
-        SET(CURLOPT_HTTPGET, 1L);
+        /* In this order: to set the fields, though to NULL, makes it a POST. */
         SET(CURLOPT_POSTFIELDS, NULL);
+        SET(CURLOPT_HTTPGET, 1L);
         SET(CURLOPT_HTTPHEADER, NULL);
     }
     return ok;

@@ -417,16 +417,25 @@ static wxtp_status called_bad(wx_code_work *work, bool ask, wx_err *err)
     if (!ask) {
         return end_bad(work, err);
     }
-    wx_err found = {0};
-    const wxtp_status status = wx_code_recover(work, &found);
-    if (status == WXTP_OK) {
+    const wx_err refusal = *err;
+    const bool named = work->appid[0] != '\0';
+    const wxtp_status status = wx_code_recover(work, err);
+    if (status != WXTP_ERR_CREDENTIALS) {
         return status;
     }
-    found.errcode = found.errcode ? found.errcode : err->errcode;
-    *err = found;
-    return status == WXTP_ERR_CREDENTIALS && work->state != WXTP_CODE_DONE && work->appid[0]
-               ? end_bad(work, err)
-               : status;
+    err->errcode = refusal.errcode;
+    wx_copy(err->rid, sizeof(err->rid), refusal.rid);
+    if (named) {
+        return end_bad(work, err);
+    }
+    /* Nobody knows yet whose it was: the list may show it later, but not for ever. */
+    const wx_err lost = *err;
+    if (work->expires_ms <= wx_wall_ms(work->op->core)) {
+        work->appid[0] = '\0';
+        end_bad(work, err);
+    }
+    *err = lost;
+    return status;
 }
 
 /* Under the lease, the intent written. */

@@ -44,6 +44,7 @@ typedef struct wx_core {
     wx_flights *flights; /* one refresh a key in this process */
     wx_pacer *pacer;     /* rate per tenant */
     atomic_bool stopping;
+    atomic_int_fast64_t ticket_asked_boot_ms; /* when WeChat was last asked to push tickets */
 } wx_core;
 
 /* How long the public call under way still waits for trouble to pass. Waits that overlap count once. */
@@ -76,7 +77,7 @@ wxtp_status wx_pause(wx_core *core, int64_t ms, wx_err *err);
  * WXTP_ERR_INTERRUPTED when stopping, else left alone). */
 bool wx_wait_patiently(wx_op *op, int64_t ms, wx_err *err);
 /* Back-off before try number `tries_made` + 1: 0.3 s, doubled, at most 10 s, with jitter. */
-int64_t wx_backoff_ms(int tries_made);
+int64_t wx_backoff_ms(const wx_core *core, int tries_made);
 
 /* WXTP_OK with a component chosen, else WXTP_ERR_AMBIGUOUS or WXTP_ERR_CONFIGURATION with the remedy. */
 wxtp_status wx_need_component(const wx_core *core, wx_err *err);

@@ -1,0 +1,156 @@
+#include "base/text.h"
+
+#include <assert.h>
+#include <string.h>
+
+bool wx_text_int64(const char *text, size_t len, int64_t *value)
+{
+    assert(value);
+    if (!text || len == 0) {
+        return false;
+    }
+    bool negative = text[0] == '-';
+    size_t at = negative ? 1 : 0;
+    if (at == len) {
+        return false;
+    }
+    /* Counted down, because the negative range is the larger one. */
+    int64_t total = 0;
+    for (; at < len; at++) {
+        if (text[at] < '0' || text[at] > '9') {
+            return false;
+        }
+        int digit = text[at] - '0';
+        if (total < INT64_MIN / 10 || total * 10 < INT64_MIN + digit) {
+            return false;
+        }
+        total = total * 10 - digit;
+    }
+    if (!negative && total == INT64_MIN) {
+        return false;
+    }
+    *value = negative ? total : -total;
+    return true;
+}
+
+static bool id_character(char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+}
+
+static bool id_ok(const char *text, size_t len, size_t max)
+{
+    if (!text || len == 0 || len > max) {
+        return false;
+    }
+    for (size_t at = 0; at < len; at++) {
+        if (!id_character(text[at])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool wx_appid_ok(const char *appid)
+{
+    return appid && id_ok(appid, strnlen(appid, 64), 63);
+}
+
+bool wx_openid_ok(const char *openid, size_t len)
+{
+    return id_ok(openid, len, 64);
+}
+
+/* Length of the UTF-8 sequence at `text`, 0 where there is none. */
+static size_t utf8_sequence(const unsigned char *text, size_t len)
+{
+    unsigned char first = text[0];
+    if (first < 0x80) {
+        return 1;
+    }
+    if (first < 0xC2 || first > 0xF4) {
+        return 0;
+    }
+    size_t size = first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+    if (size > len) {
+        return 0;
+    }
+    /* The second byte rules out overlong forms, surrogates and what lies beyond U+10FFFF. */
+    unsigned char low = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
+    unsigned char high = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
+    if (text[1] < low || text[1] > high) {
+        return 0;
+    }
+    for (size_t at = 2; at < size; at++) {
+        if ((text[at] & 0xC0) != 0x80) {
+            return 0;
+        }
+    }
+    return size;
+}
+
+bool wx_utf8_ok(const char *text, size_t len)
+{
+    const unsigned char *bytes = (const unsigned char *)text;
+    for (size_t at = 0; at < len;) {
+        size_t size = utf8_sequence(bytes + at, len - at);
+        if (size == 0) {
+            return false;
+        }
+        at += size;
+    }
+    return true;
+}
+
+void wx_text_one_line(char *text)
+{
+    unsigned char *bytes = (unsigned char *)text;
+    size_t len = strlen(text);
+    size_t at = 0;
+    while (at < len) {
+        size_t size = utf8_sequence(bytes + at, len - at);
+        bool control = size == 1 && (bytes[at] < 0x20 || bytes[at] == 0x7F);
+        bool control_c1 = size == 2 && bytes[at] == 0xC2 && bytes[at + 1] < 0xA0;
+        if (size == 0) {
+            /* A character that was cut at the end goes; elsewhere a stray byte is shown as such. */
+            if (len - at < 4 && bytes[at] >= 0xC2) {
+                text[at] = '\0';
+                return;
+            }
+            bytes[at++] = '?';
+            continue;
+        }
+        if (control || control_c1) {
+            memset(bytes + at, ' ', size);
+        }
+        at += size;
+    }
+}
+
+uint64_t wx_hash(const char *text)
+{
+    uint64_t hash = 14695981039346656037U;
+    for (const char *at = text ? text : ""; *at; at++) {
+        hash = (hash ^ (unsigned char)*at) * 1099511628211U;
+    }
+    return hash;
+}
+
+enum { DAY_MS = 86400000, BEIJING_MS = 8 * 3600000 };
+
+int64_t wx_beijing_day(int64_t wall_ms)
+{
+    int64_t day = wall_ms / DAY_MS;
+    int64_t rest = wall_ms % DAY_MS;
+    if (rest < 0) {
+        rest += DAY_MS;
+        day--;
+    }
+    return rest + BEIJING_MS >= DAY_MS ? day + 1 : day;
+}
+
+int64_t wx_beijing_midnight_ms(int64_t wall_ms)
+{
+    int64_t next = wx_beijing_day(wall_ms) + 1;
+    return next > INT64_MAX / DAY_MS ? INT64_MAX : next * DAY_MS - BEIJING_MS;
+}

@@ -1,0 +1,209 @@
+#include "codec/envelope.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "codec/base64.h"
+#include "codec/seal.h"
+
+enum { CIPHER_BLOCK = 16, PADDING_BLOCK = 32, RANDOM_LEN = 16, LENGTH_LEN = 4, SHA1_LEN = 20 };
+
+static void md_free_at(EVP_MD_CTX **ctx)
+{
+    EVP_MD_CTX_free(*ctx);
+}
+
+static void cipher_free_at(EVP_CIPHER_CTX **ctx)
+{
+    EVP_CIPHER_CTX_free(*ctx);
+}
+
+bool wx_encoding_aes_key_decode(const char *text, size_t len, unsigned char key[WX_AES_KEY_LEN])
+{
+    if (!text || len != WX_ENCODING_AES_KEY_LEN) {
+        return false;
+    }
+    unsigned char padded[WX_ENCODING_AES_KEY_LEN + 1];
+    for (size_t at = 0; at < len; at++) {
+        if (!wx_base64_character(text[at])) {
+            OPENSSL_cleanse(padded, sizeof(padded));
+            return false;
+        }
+        padded[at] = (unsigned char)text[at];
+    }
+    padded[len] = '=';
+    unsigned char bytes[WX_AES_KEY_LEN + 1];
+    int written = EVP_DecodeBlock(bytes, padded, (int)sizeof(padded));
+    if (written == (int)sizeof(bytes)) {
+        memcpy(key, bytes, WX_AES_KEY_LEN);
+    }
+    OPENSSL_cleanse(padded, sizeof(padded));
+    OPENSSL_cleanse(bytes, sizeof(bytes));
+    return written == (int)sizeof(bytes);
+}
+
+typedef struct part {
+    const char *text;
+    size_t len;
+} part;
+
+static bool comes_before(const part *a, const part *b)
+{
+    size_t shorter = a->len < b->len ? a->len : b->len;
+    int order = shorter > 0 ? memcmp(a->text, b->text, shorter) : 0;
+    return order < 0 || (order == 0 && a->len < b->len);
+}
+
+bool wx_push_signature(const char *token, const char *timestamp, const char *nonce, const char *extra,
+                       size_t extra_len, char hex[41])
+{
+    static const char digits[] = "0123456789abcdef";
+    if (!token || !timestamp || !nonce) {
+        return false;
+    }
+    part parts[4] = {{token, strlen(token)}, {timestamp, strlen(timestamp)}, {nonce, strlen(nonce)}};
+    size_t count = 3;
+    if (extra) {
+        parts[count++] = (part){extra, extra_len};
+    }
+    for (size_t at = 1; at < count; at++) {
+        part moved = parts[at];
+        size_t to = at;
+        for (; to > 0 && comes_before(&moved, &parts[to - 1]); to--) {
+            parts[to] = parts[to - 1];
+        }
+        parts[to] = moved;
+    }
+    __attribute__((cleanup(md_free_at))) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    bool ok = ctx && EVP_DigestInit_ex(ctx, EVP_sha1(), NULL) == 1;
+    for (size_t at = 0; ok && at < count; at++) {
+        ok = EVP_DigestUpdate(ctx, parts[at].text, parts[at].len) == 1;
+    }
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned int len = 0;
+    ok = ok && EVP_DigestFinal_ex(ctx, digest, &len) == 1 && len == SHA1_LEN;
+    for (size_t at = 0; ok && at < SHA1_LEN; at++) {
+        hex[2 * at] = digits[digest[at] >> 4];
+        hex[2 * at + 1] = digits[digest[at] & 15];
+    }
+    hex[ok ? 40 : 0] = '\0';
+    return ok;
+}
+
+bool wx_push_signature_ok(const char *token, const char *timestamp, const char *nonce, const char *extra,
+                          size_t extra_len, const char *given)
+{
+    char hex[41];
+    if (!given || strlen(given) != sizeof(hex) - 1 ||
+        !wx_push_signature(token, timestamp, nonce, extra, extra_len, hex)) {
+        return false;
+    }
+    bool same = CRYPTO_memcmp(hex, given, sizeof(hex) - 1) == 0;
+    OPENSSL_cleanse(hex, sizeof(hex));
+    return same;
+}
+
+/* En- or decrypts `buf` in place; its length is a multiple of the cipher's block. */
+static bool cipher(const unsigned char key[WX_AES_KEY_LEN], wx_buf *buf, int encrypt)
+{
+    assert(buf->len > 0 && buf->len % CIPHER_BLOCK == 0);
+    if (buf->len > INT_MAX - CIPHER_BLOCK) {
+        return false;
+    }
+    unsigned char *bytes = (unsigned char *)buf->data;
+    int len = (int)buf->len;
+    int written = 0;
+    int rest = 0;
+    __attribute__((cleanup(cipher_free_at))) EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    return ctx && EVP_CipherInit_ex(ctx, EVP_aes_256_cbc(), NULL, key, key, encrypt) == 1 &&
+           EVP_CIPHER_CTX_set_padding(ctx, 0) == 1 &&
+           EVP_CipherUpdate(ctx, bytes, &written, bytes, len) == 1 &&
+           EVP_CipherFinal_ex(ctx, bytes + written, &rest) == 1 && written + rest == len;
+}
+
+/* Length without padding; 0 where the padding is wrong. */
+static size_t unpadded(const unsigned char *bytes, size_t len)
+{
+    size_t padding = bytes[len - 1];
+    if (padding < 1 || padding > PADDING_BLOCK || padding >= len) {
+        return 0;
+    }
+    for (size_t at = len - padding; at < len; at++) {
+        if (bytes[at] != padding) {
+            return 0;
+        }
+    }
+    return len - padding;
+}
+
+static uint32_t network_order(const unsigned char *bytes)
+{
+    return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | (uint32_t)bytes[3];
+}
+
+wx_envelope_fault wx_envelope_open(const unsigned char key[WX_AES_KEY_LEN], const char *appid,
+                                   const char *base64, size_t base64_len, wx_buf *plain)
+{
+    assert(key && appid && plain);
+    WX_AUTO_BUF sealed;
+    wx_buf_init(&sealed, plain->allocator, base64_len);
+    if (!base64 || !wx_base64_decode(&sealed, base64, base64_len)) {
+        return sealed.failed ? WX_ENVELOPE_NOMEM : WX_ENVELOPE_BASE64;
+    }
+    if (sealed.len == 0 || sealed.len % CIPHER_BLOCK != 0 || !cipher(key, &sealed, 0)) {
+        return WX_ENVELOPE_DECRYPT;
+    }
+    const unsigned char *bytes = (const unsigned char *)sealed.data;
+    size_t len = unpadded(bytes, sealed.len);
+    if (len == 0) {
+        return WX_ENVELOPE_PADDING;
+    }
+    if (len < RANDOM_LEN + LENGTH_LEN) {
+        return WX_ENVELOPE_LENGTH;
+    }
+    const size_t before = RANDOM_LEN + LENGTH_LEN;
+    size_t message_len = network_order(bytes + RANDOM_LEN);
+    if (message_len > len - before || message_len > plain->max - plain->len) {
+        return WX_ENVELOPE_LENGTH;
+    }
+    size_t appid_len = len - before - message_len;
+    if (appid_len != strlen(appid) || memcmp(bytes + before + message_len, appid, appid_len) != 0) {
+        return WX_ENVELOPE_APPID;
+    }
+    return wx_buf_add(plain, bytes + before, message_len) ? WX_ENVELOPE_OK : WX_ENVELOPE_NOMEM;
+}
+
+bool wx_envelope_seal(const unsigned char key[WX_AES_KEY_LEN], const char *appid, const char *message,
+                      size_t len, const unsigned char *random16, wx_buf *base64)
+{
+    assert(key && appid && base64);
+    unsigned char fresh[RANDOM_LEN];
+    if (!random16) {
+        if (!wx_random(fresh, sizeof(fresh))) {
+            return false;
+        }
+        random16 = fresh;
+    }
+    if (len > INT_MAX / 2) {
+        return false;
+    }
+    const unsigned char length[LENGTH_LEN] = {(unsigned char)(len >> 24 & 255),
+                                              (unsigned char)(len >> 16 & 255),
+                                              (unsigned char)(len >> 8 & 255), (unsigned char)(len & 255)};
+    WX_AUTO_BUF sealed;
+    wx_buf_init(&sealed, base64->allocator, INT_MAX - PADDING_BLOCK);
+    (void)wx_buf_add(&sealed, random16, RANDOM_LEN);
+    (void)wx_buf_add(&sealed, length, sizeof(length));
+    (void)wx_buf_add(&sealed, message, len);
+    (void)wx_buf_text(&sealed, appid);
+    unsigned char padding[PADDING_BLOCK];
+    size_t missing = PADDING_BLOCK - sealed.len % PADDING_BLOCK;
+    memset(padding, (int)missing, sizeof(padding));
+    return wx_buf_add(&sealed, padding, missing) && cipher(key, &sealed, 1) &&
+           wx_base64_encode(base64, sealed.data, sealed.len);
+}

@@ -1,0 +1,137 @@
+#include "codec/json.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/text.h"
+
+enum { DEPTH_MAX = 32, INPUT_MAX = 64 << 20 };
+
+static void tokener_free_at(struct json_tokener **tokener)
+{
+    if (*tokener) {
+        json_tokener_free(*tokener);
+    }
+}
+
+/* NUL, raw or as an escape: json-c would cut a member's name there, so that one name could pass for another.
+ */
+static bool has_nul(const char *text, size_t len)
+{
+    bool escaped = false;
+    for (size_t at = 0; at < len; at++) {
+        if (text[at] == '\0' || (escaped && len - at >= 5 && memcmp(text + at, "u0000", 5) == 0)) {
+            return true;
+        }
+        escaped = text[at] == '\\' && !escaped;
+    }
+    return false;
+}
+
+static bool blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+struct json_object *wx_json_parse(const char *text, size_t len)
+{
+    if (!text || len > INPUT_MAX || has_nul(text, len) || !wx_utf8_ok(text, len)) {
+        return NULL;
+    }
+    __attribute__((cleanup(tokener_free_at))) struct json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
+    if (!tokener) {
+        return NULL;
+    }
+    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+    WX_AUTO_JSON *value = json_tokener_parse_ex(tokener, text, (int)len);
+    enum json_tokener_error error = json_tokener_get_error(tokener);
+    size_t end = error == json_tokener_success ? json_tokener_get_parse_end(tokener) : len;
+    if (error == json_tokener_continue) {
+        /* A number may go on until something ends it. */
+        value = json_tokener_parse_ex(tokener, "\n", 1);
+        error = json_tokener_get_error(tokener);
+    }
+    if (error != json_tokener_success) {
+        return NULL;
+    }
+    for (; end < len; end++) {
+        if (!blank(text[end])) {
+            return NULL;
+        }
+    }
+    struct json_object *whole = value;
+    value = NULL;
+    return whole;
+}
+
+void wx_json_put_at(struct json_object **value)
+{
+    (void)json_object_put(*value);
+    *value = NULL;
+}
+
+struct json_object *wx_json_get(struct json_object *object, const char *name)
+{
+    struct json_object *member = NULL;
+    if (!object || !json_object_is_type(object, json_type_object) ||
+        !json_object_object_get_ex(object, name, &member)) {
+        return NULL;
+    }
+    return member;
+}
+
+const char *wx_json_str(struct json_object *object, const char *name)
+{
+    struct json_object *member = wx_json_get(object, name);
+    return json_object_is_type(member, json_type_string) ? json_object_get_string(member) : NULL;
+}
+
+/* 2^63 as a double is exact. */
+static const double int64_limit = 9223372036854775808.0;
+
+int64_t wx_json_int(struct json_object *object, const char *name, int64_t fallback)
+{
+    struct json_object *member = wx_json_get(object, name);
+    int64_t number = 0;
+    switch (json_object_get_type(member)) {
+    case json_type_int:
+        number = json_object_get_int64(member);
+        /* json-c gives the nearest end of the range for what lies beyond it. */
+        return (number == INT64_MAX && json_object_get_uint64(member) > INT64_MAX) || number == INT64_MIN
+                   ? fallback
+                   : number;
+    case json_type_double: {
+        double real = json_object_get_double(member);
+        return real > -int64_limit && real < int64_limit && trunc(real) == real ? (int64_t)real : fallback;
+    }
+    case json_type_string:
+        return wx_text_int64(json_object_get_string(member), (size_t)json_object_get_string_len(member),
+                             &number)
+                   ? number
+                   : fallback;
+    default:
+        return fallback;
+    }
+}
+
+bool wx_json_quote(wx_buf *out, const char *text)
+{
+    static const char hex[] = "0123456789abcdef";
+    bool ok = wx_buf_text(out, "\"");
+    const char *from = text ? text : "";
+    for (const char *at = from; ok && *from; from = at) {
+        while ((unsigned char)*at >= 0x20 && *at != '"' && *at != '\\') {
+            at++;
+        }
+        ok = wx_buf_add(out, from, (size_t)(at - from));
+        if (!ok || !*at) {
+            continue;
+        }
+        unsigned char c = (unsigned char)*at++;
+        const char escape[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+        const char pair[2] = {'\\', (char)c};
+        ok = c < 0x20 ? wx_buf_add(out, escape, sizeof(escape)) : wx_buf_add(out, pair, sizeof(pair));
+    }
+    return ok && wx_buf_text(out, "\"");
+}

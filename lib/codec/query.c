@@ -1,0 +1,59 @@
+#include "codec/query.h"
+
+#include <assert.h>
+#include <string.h>
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    if (c >= 'a' && c <= 'f') {
+        return c - 'a' + 10;
+    }
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+static bool decode(const char *text, size_t len, wx_buf *value)
+{
+    bool ok = wx_buf_add(value, NULL, 0);
+    for (size_t at = 0; ok && at < len; at++) {
+        char c = text[at] == '+' ? ' ' : text[at];
+        if (c == '%') {
+            int high = len - at > 2 ? hex_value(text[at + 1]) : -1;
+            int low = len - at > 2 ? hex_value(text[at + 2]) : -1;
+            /* An encoded NUL would cut the value short. */
+            if (high < 0 || low < 0 || high + low == 0) {
+                return false;
+            }
+            c = (char)(high * 16 + low);
+            at += 2;
+        }
+        ok = wx_buf_add(value, &c, 1);
+    }
+    return ok;
+}
+
+bool wx_query_get(const char *query, const char *name, wx_buf *value)
+{
+    assert(name && value);
+    wx_buf_clear(value);
+    size_t name_len = strlen(name);
+    const char *at = query ? query : "";
+    at += *at == '?';
+    while (*at) {
+        size_t len = strcspn(at, "&");
+        size_t key_len = strcspn(at, "&=");
+        if (key_len == name_len && memcmp(at, name, name_len) == 0) {
+            size_t skip = key_len < len ? key_len + 1 : key_len;
+            bool ok = decode(at + skip, len - skip, value);
+            if (!ok) {
+                wx_buf_clear(value);
+            }
+            return ok;
+        }
+        at += len;
+        at += *at == '&';
+    }
+    return false;
+}

@@ -1,0 +1,206 @@
+/* Holds, the audit, and what `prune` deletes. */
+#include "internal.h"
+#include <string.h>
+
+#define AUDIT "id,time_ms,platform,appid,call,job,openids,errcode,errmsg,rid,duration_ms,token_generation"
+
+wxtp_status sq_hold_get(wxtp_tx *tx, const char *platform, const char *appid, const char *call,
+                        wxtp_hold_kind kind, wxtp_hold_row *row)
+{
+    wxtp_status status = sq_operation(tx, false);
+    if (status != WXTP_OK)
+        return status;
+    sq_query q;
+    sq_open(&q, tx, "SELECT * FROM holds WHERE platform=? AND appid=? AND kind=? AND call=?");
+    sq_text(&q, platform);
+    sq_text(&q, appid);
+    sq_int(&q, kind);
+    sq_text(&q, call);
+    status = sq_one(&q);
+    if (status != WXTP_OK)
+        return status;
+    row->platform = sq_get_text(&q);
+    row->appid = sq_get_text(&q);
+    row->call = sq_get_text(&q);
+    row->kind = (wxtp_hold_kind)sq_get_int(&q);
+    row->errcode = sq_get_int(&q);
+    row->since_ms = sq_get_int(&q);
+    row->until_ms = sq_get_int(&q);
+    row->interval_ms = sq_get_int(&q);
+    return sq_end(&q);
+}
+
+wxtp_status sq_hold_put(wxtp_tx *tx, const wxtp_hold_row *row)
+{
+    wxtp_status status = sq_operation(tx, true);
+    if (status != WXTP_OK)
+        return status;
+    sq_query q;
+    sq_open(&q, tx, "INSERT OR REPLACE INTO holds VALUES(?,?,?,?,?,?,?,?)");
+    sq_text(&q, row->platform);
+    sq_text(&q, row->appid);
+    sq_text(&q, row->call);
+    sq_int(&q, row->kind);
+    sq_int(&q, row->errcode);
+    sq_int(&q, row->since_ms);
+    sq_int(&q, row->until_ms);
+    sq_int(&q, row->interval_ms);
+    return sq_run(&q);
+}
+
+wxtp_status sq_hold_delete(wxtp_tx *tx, const char *platform, const char *appid, const char *call,
+                           wxtp_hold_kind kind)
+{
+    wxtp_status status = sq_operation(tx, true);
+    if (status != WXTP_OK)
+        return status;
+    sq_query q;
+    sq_open(&q, tx, "DELETE FROM holds WHERE platform=? AND appid=? AND kind=? AND (?=0 OR call=?)");
+    sq_text(&q, platform);
+    sq_text(&q, appid);
+    sq_int(&q, kind);
+    sq_int(&q, call != NULL);
+    sq_text(&q, call);
+    status = sq_run(&q);
+    return status == WXTP_OK && call != NULL && sq_changes(tx) == 0 ? WXTP_ERR_NOT_FOUND : status;
+}
+
+wxtp_status sq_audit_add(wxtp_tx *tx, const wxtp_audit_row *row)
+{
+    wxtp_status status = sq_operation(tx, true);
+    if (status != WXTP_OK)
+        return status;
+    sq_query q;
+    sq_open(&q, tx, "INSERT INTO audit(" AUDIT ") VALUES(NULL,?,?,?,?,?,?,?,?,?,?,?)");
+    sq_int(&q, row->time_ms);
+    sq_text(&q, row->platform);
+    sq_text(&q, row->appid);
+    sq_text(&q, row->call);
+    sq_text(&q, row->job_id);
+    sq_int(&q, row->openids);
+    sq_int(&q, row->errcode);
+    sq_text(&q, row->errmsg);
+    sq_text(&q, row->rid);
+    sq_int(&q, row->duration_ms);
+    sq_int(&q, row->token_generation);
+    return sq_run(&q);
+}
+
+#define LAST_OF(platform, rest)                                                                                 \
+    "SELECT * FROM(SELECT " AUDIT " FROM audit WHERE platform=" platform rest                                   \
+    " AND time_ms>=?2 ORDER BY time_ms DESC,id DESC LIMIT ?3)"
+#define LAST(rest)                                                                                              \
+    "SELECT * FROM(" LAST_OF("?1", rest) " UNION ALL " LAST_OF("'' AND ?1<>''", rest)                           \
+    " ORDER BY time_ms DESC,id DESC LIMIT ?3) ORDER BY time_ms,id"
+
+wxtp_status sq_audit_list(wxtp_tx *tx, const wxtp_audit_filter *filter,
+                          bool (*each)(void *, const wxtp_audit_row *), void *user)
+{
+    wxtp_status status = sq_operation(tx, false);
+    if (status != WXTP_OK)
+        return status;
+    sq_query q;
+    bool more = true;
+    sq_open(&q, tx, filter->appid != NULL ? LAST(" AND appid=?4") : LAST(""));
+    sq_text(&q, filter->platform);
+    sq_int(&q, filter->since_ms);
+    sq_int(&q, filter->limit < INT64_MAX ? (int64_t)filter->limit : INT64_MAX);
+    if (filter->appid != NULL)
+        sq_text(&q, filter->appid);
+    while (more && sq_next(&q)) {
+        wxtp_audit_row row = {.id = sq_get_int(&q)};
+        row.time_ms = sq_get_int(&q);
+        row.platform = sq_get_text(&q);
+        row.appid = sq_get_text(&q);
+        row.call = sq_get_text(&q);
+        row.job_id = sq_get_text(&q);
+        row.openids = sq_get_int(&q);
+        row.errcode = sq_get_int(&q);
+        row.errmsg = sq_get_text(&q);
+        row.rid = sq_get_text(&q);
+        row.duration_ms = sq_get_int(&q);
+        row.token_generation = sq_get_int(&q);
+        more = each(user, &row);
+    }
+    return sq_end(&q);
+}
+
+static wxtp_status prune_one(wxtp_tx *tx, const char *sql, int64_t before_ms, int64_t *deleted)
+{
+    sq_query q;
+    sq_open(&q, tx, sql);
+    sq_int(&q, before_ms);
+    wxtp_status status = sq_run(&q);
+    if (status == WXTP_OK)
+        *deleted += sq_changes(tx);
+    return status;
+}
+
+/* Platform by platform, by index. */
+static wxtp_status prune_audit(wxtp_tx *tx, int64_t before_ms, int64_t *deleted)
+{
+    return prune_one(tx,
+                     "WITH RECURSIVE p(name) AS(SELECT min(platform) FROM audit UNION ALL SELECT(SELECT min(platform) "
+                     "FROM audit WHERE platform>p.name) FROM p WHERE p.name IS NOT NULL) DELETE FROM audit WHERE "
+                     "platform IN(SELECT name FROM p WHERE name IS NOT NULL) AND time_ms<?",
+                     before_ms, deleted);
+}
+
+static wxtp_status prune_jobs(wxtp_tx *tx, int64_t before_ms, int64_t *deleted)
+{
+    for (;;) {
+        sq_query q;
+        sq_buffer id = {NULL, 0, 0};
+        const sq_memory *memory = &tx->conn->store->memory;
+        sq_open_slot(&q, tx,
+                     "SELECT id FROM jobs INDEXED BY jobs_finished WHERE state IN(3,4,5) AND finished_ms<? "
+                     "ORDER BY finished_ms LIMIT 1",
+                     0, &id);
+        sq_int(&q, before_ms);
+        bool found = sq_next(&q);
+        const char *name = found ? sq_get_text(&q) : NULL;
+        wxtp_status status = sq_end(&q);
+        if (status == WXTP_OK && found)
+            status = sq_job_remove(tx, name);
+        sq_buffer_free(memory, &id);
+        if (status != WXTP_OK || !found)
+            return status;
+        ++*deleted;
+    }
+}
+
+/* Leases of codes are named by them, so their rows go too; no later lease may reuse their fences. */
+static wxtp_status prune_code_leases(wxtp_tx *tx, int64_t before_ms)
+{
+    int64_t unused = 0;
+    wxtp_status status =
+        prune_one(tx,
+                  "INSERT OR REPLACE INTO counters SELECT 'lease_floor',max(coalesce((SELECT value FROM counters "
+                  "WHERE name='lease_floor'),0),coalesce(max(fence),0)) FROM leases WHERE name>='code:' AND "
+                  "name<'code;' AND owner=0 AND taken_ms<?",
+                  before_ms, &unused);
+    if (status == WXTP_OK)
+        status = prune_one(tx,
+                           "DELETE FROM leases WHERE name>='code:' AND name<'code;' AND owner=0 AND taken_ms<?",
+                           before_ms, &unused);
+    return status;
+}
+
+wxtp_status sq_prune(wxtp_tx *tx, const wxtp_prune *what, int64_t *deleted)
+{
+    *deleted = 0;
+    wxtp_status status = sq_operation(tx, true);
+    if (status == WXTP_OK && what->audit_before_ms != 0)
+        status = prune_audit(tx, what->audit_before_ms, deleted);
+    if (status == WXTP_OK && what->pushes_before_ms != 0)
+        status = prune_one(tx, "DELETE FROM pushes WHERE received_ms<?", what->pushes_before_ms, deleted);
+    if (status == WXTP_OK && what->codes_before_ms != 0) {
+        status = prune_one(tx, "DELETE FROM codes WHERE received_ms<?1 AND (state IN(2,3) OR expires_ms<?1)",
+                           what->codes_before_ms, deleted);
+        if (status == WXTP_OK)
+            status = prune_code_leases(tx, what->codes_before_ms);
+    }
+    if (status == WXTP_OK && what->finished_jobs_before_ms != 0)
+        status = prune_jobs(tx, what->finished_jobs_before_ms, deleted);
+    return status;
+}

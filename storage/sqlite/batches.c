@@ -1,0 +1,108 @@
+/* The batches of a job. */
+#include "internal.h"
+#include <string.h>
+
+#define COLUMNS "number,openids,marks,finished,claim_fence"
+
+static void read_batch(sq_query *q, const char *job_id, wxtp_batch_row *row)
+{
+    row->job_id = job_id;
+    row->number = sq_get_int(q);
+    row->openids = sq_get_text(q);
+    row->marks = sq_get_text(q);
+    row->finished = sq_get_int(q) != 0;
+    row->claim_fence = sq_get_int(q);
+}
+
+wxtp_status sq_batch_claim(wxtp_tx *tx, const char *job_id, int64_t fence, int64_t from, wxtp_batch_row *row)
+{
+    int64_t job;
+    wxtp_status status = sq_operation(tx, true);
+    if (status == WXTP_OK)
+        status = sq_job_number(tx, job_id, &job);
+    if (status != WXTP_OK)
+        return status;
+    sq_query q;
+    sq_open(&q, tx,
+            "SELECT " COLUMNS " FROM batches INDEXED BY batches_unfinished WHERE job=? AND number>=? AND finished=0 "
+            "AND claim_fence<? ORDER BY number LIMIT 1");
+    sq_int(&q, job);
+    sq_int(&q, from);
+    sq_int(&q, fence);
+    status = sq_one(&q);
+    if (status != WXTP_OK)
+        return status;
+    read_batch(&q, job_id, row);
+    status = sq_end(&q);
+    if (status != WXTP_OK)
+        return status;
+    sq_open(&q, tx, "UPDATE batches SET claim_fence=? WHERE job=? AND number=?");
+    sq_int(&q, fence);
+    sq_int(&q, job);
+    sq_int(&q, row->number);
+    row->claim_fence = fence;
+    return sq_run(&q);
+}
+
+wxtp_status sq_batch_get(wxtp_tx *tx, const char *job_id, int64_t number, wxtp_batch_row *row)
+{
+    wxtp_status status = sq_operation(tx, false);
+    if (status != WXTP_OK)
+        return status;
+    sq_query q;
+    sq_open(&q, tx, "SELECT " COLUMNS " FROM batches WHERE job=(SELECT n FROM jobs WHERE id=?) AND number=?");
+    sq_text(&q, job_id);
+    sq_int(&q, number);
+    status = sq_one(&q);
+    if (status != WXTP_OK)
+        return status;
+    read_batch(&q, job_id, row);
+    return sq_end(&q);
+}
+
+static size_t count_openids(const char *openids)
+{
+    if (openids == NULL || openids[0] == '\0')
+        return 0;
+    size_t count = 1;
+    for (const char *at = openids; (at = strchr(at, '\n')) != NULL; at++)
+        count++;
+    return count;
+}
+
+wxtp_status sq_batch_put(wxtp_tx *tx, const wxtp_batch_row *row)
+{
+    int64_t job;
+    wxtp_status status = sq_operation(tx, true);
+    if (status != WXTP_OK)
+        return status;
+    size_t count = count_openids(row->openids);
+    if (count > WXTP_BATCH_MAX || count != (row->marks != NULL ? strlen(row->marks) : 0))
+        return sq_answer(tx, WXTP_ERR_INVALID, "a batch has at most 20 openids and a mark for each");
+    status = sq_job_number(tx, row->job_id, &job);
+    if (status != WXTP_OK)
+        return status;
+    sq_query q;
+    sq_open(&q, tx,
+            "INSERT INTO batches VALUES(?,?,?,?,?,?) ON CONFLICT(job,number) DO UPDATE SET openids=excluded.openids,"
+            "marks=excluded.marks,finished=excluded.finished,claim_fence=excluded.claim_fence");
+    sq_int(&q, job);
+    sq_int(&q, row->number);
+    sq_text(&q, row->openids);
+    sq_text(&q, row->marks);
+    sq_int(&q, row->finished);
+    sq_int(&q, row->claim_fence);
+    return sq_run(&q);
+}
+
+wxtp_status sq_batch_insert(wxtp_tx *tx, int64_t job, int64_t number, const char *openids, size_t len, int count)
+{
+    static const char untested[] = "....................";
+    sq_query q;
+    sq_open(&q, tx, "INSERT INTO batches VALUES(?,?,?,?,0,0)");
+    sq_int(&q, job);
+    sq_int(&q, number);
+    sq_text_len(&q, openids, len);
+    sq_text_len(&q, untested, (size_t)count);
+    return sq_run(&q);
+}

@@ -1,0 +1,134 @@
+/* Transactions: the connection's mutex, the write gate, then SQLite. */
+#include "internal.h"
+#include <time.h>
+
+static bool lock_connection(sq_conn *conn, int64_t budget_ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)(budget_ms / 1000);
+    until.tv_nsec += (long)(budget_ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    return pthread_mutex_clocklock(&conn->mutex, CLOCK_MONOTONIC, &until) == 0;
+}
+
+static int step_once(sq_conn *conn, const char *sql)
+{
+    sqlite3_stmt *stmt;
+    int rc = sq_statement_get(conn, sql, 0, &stmt);
+    if (rc != SQLITE_OK)
+        return rc;
+    rc = sqlite3_step(stmt);
+    sqlite3_reset(stmt);
+    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
+/* SQLite does not ask the busy handler each time that it is busy, so the wait goes on here. */
+static int step_patiently(sq_conn *conn, const char *sql)
+{
+    int rc;
+    do
+        rc = step_once(conn, sql);
+    while (sq_status(rc) == WXTP_ERR_STORE_BUSY && sq_wait_more(&conn->wait));
+    return rc;
+}
+
+static int begin_write(sq_conn *conn, bool sync)
+{
+    if (conn->full != sync) {
+        int rc = sq_exec(conn->db, sync ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL");
+        if (rc != SQLITE_OK)
+            return rc;
+        conn->full = sync;
+    }
+    return step_patiently(conn, "BEGIN IMMEDIATE");
+}
+
+wxtp_status sq_begin(wxtp_store *base, wxtp_tx_mode mode, wxtp_tx **tx)
+{
+    sq_store *store = (sq_store *)base;
+    sq_conn *conn = mode == WXTP_TX_READ ? &store->reader : &store->writer;
+    *tx = NULL;
+    if (!lock_connection(conn, store->busy_ms)) {
+        sq_trouble_keep(store, "another thread has kept the connection for too long");
+        return WXTP_ERR_STORE_BUSY;
+    }
+    sq_wait_start(&conn->wait, &store->clock, store->busy_ms);
+    wxtp_status status = WXTP_OK;
+    if (mode == WXTP_TX_READ) {
+        int rc = step_patiently(conn, "BEGIN");
+        if (rc != SQLITE_OK)
+            status = sq_fail(&conn->tx, rc);
+    } else {
+        status = sq_gate_enter(store, &conn->wait);
+        if (status != WXTP_OK) {
+            sq_say(conn->tx.message, SQ_MESSAGE, "the write gate of the lock file stayed closed");
+        } else {
+            int rc = begin_write(conn, mode == WXTP_TX_SYNC);
+            if (rc != SQLITE_OK) {
+                status = sq_fail(&conn->tx, rc);
+                sq_gate_leave(store);
+            }
+        }
+    }
+    if (status != WXTP_OK) {
+        sq_trouble_keep(store, conn->tx.message);
+        pthread_mutex_unlock(&conn->mutex);
+        return status;
+    }
+    conn->tx.mode = mode;
+    conn->tx.failed = WXTP_OK;
+    conn->tx.message[0] = '\0';
+    *tx = &conn->tx;
+    return WXTP_OK;
+}
+
+static void end(wxtp_tx *tx)
+{
+    sq_store *store = tx->conn->store;
+    if (tx->mode != WXTP_TX_READ)
+        sq_gate_leave(store);
+}
+
+static void undo(wxtp_tx *tx)
+{
+    if (!sqlite3_get_autocommit(tx->conn->db)) /* some errors have rolled back already */
+        (void)step_once(tx->conn, "ROLLBACK");
+}
+
+wxtp_status sq_commit(wxtp_tx *tx)
+{
+    sq_conn *conn = tx->conn;
+    sq_store *store = conn->store;
+    wxtp_status status = tx->failed;
+    conn->committed = false;
+    if (status == WXTP_OK) {
+        sq_wait_start(&conn->wait, &store->clock, store->busy_ms);
+        int rc = step_patiently(conn, "COMMIT");
+        if (rc != SQLITE_OK)
+            status = sq_fail(tx, rc);
+    }
+    if (status != WXTP_OK) {
+        undo(tx);
+        sq_trouble_keep(store, tx->message);
+    } else if (conn->committed) {
+        atomic_store(&store->unsynced, tx->mode == WXTP_TX_WRITE);
+    }
+    end(tx);
+    if (status == WXTP_OK && conn->committed)
+        sq_checkpoint_if_large(store);
+    pthread_mutex_unlock(&conn->mutex);
+    return status;
+}
+
+void sq_rollback(wxtp_tx *tx)
+{
+    if (tx == NULL)
+        return;
+    undo(tx);
+    end(tx);
+    pthread_mutex_unlock(&tx->conn->mutex);
+}

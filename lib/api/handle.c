@@ -6,15 +6,15 @@
 
 enum { MAINTAIN_EVERY_MS = 1000 };
 
-static_assert(sizeof(wx_core) - offsetof(wx_core, stopping) <= sizeof(void *),
-              "wx_core_copy takes all that stands before `stopping`");
+static_assert(offsetof(wx_core, ticket_asked_boot_ms) + sizeof(atomic_int_fast64_t) == sizeof(wx_core),
+              "`stopping` and what follows it change while calls are inside; what stands before never does");
 
 wx_core *wx_platform_core(wxtp_platform *platform)
 {
     return platform->has_later ? &platform->later : &platform->core;
 }
 
-/* Leaves `stopping` alone, which a signal handler may be writing. */
+/* Leaves alone what other threads and signal handlers may be writing. */
 static void copy_settled(wx_core *copy, const wx_core *core)
 {
     memcpy(copy, core, offsetof(wx_core, stopping));
@@ -24,6 +24,7 @@ void wx_core_copy(wx_core *copy, const wx_core *core)
 {
     copy_settled(copy, core);
     atomic_init(&copy->stopping, atomic_load(&core->stopping));
+    atomic_init(&copy->ticket_asked_boot_ms, 0);
 }
 
 void wx_platform_choose(wxtp_platform *platform, const char *component)

@@ -306,7 +306,9 @@ static wxtp_status open_platform(const wxtp_config *config, wxtp_platform **plat
         return wx_fail_nomem(err);
     }
     atomic_init(&fresh->core.stopping, false);
+    atomic_init(&fresh->core.ticket_asked_boot_ms, 0);
     atomic_init(&fresh->later.stopping, false);
+    atomic_init(&fresh->later.ticket_asked_boot_ms, 0);
     wxtp_status status = furnish(fresh, config, err);
     if (status == WXTP_OK) {
         status = unlock(fresh, config, err);

@@ -8,6 +8,7 @@
 
 #include <wxtp/store_sqlite.h>
 
+#include "domain/flights.h"
 #include "domain/ticket.h"
 #include "domain/token.h"
 #include "domain/vault.h"
@@ -45,6 +46,8 @@ void fixture_open_node(fixture *fx, fixture_node *node)
     core->catalog = wx_catalog_builtin(&core->catalog_count);
     memset(core->data_key, 7, sizeof core->data_key);
     atomic_init(&core->stopping, false);
+    core->flights = wx_flights_new(&core->allocator);
+    assert_non_null(core->flights);
     wx_patience_init(&node->patience, core->settings.max_wait_ms);
     node->op.core = core;
     node->op.patience = &node->patience;
@@ -55,6 +58,7 @@ void fixture_open_node(fixture *fx, fixture_node *node)
 void fixture_close_node(fixture_node *node)
 {
     node->core.store->ops->close(node->core.store);
+    wx_flights_free(node->core.flights);
     wx_patience_destroy(&node->patience);
 }
 

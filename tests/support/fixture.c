@@ -8,6 +8,7 @@
 
 #include <wxtp/store_sqlite.h>
 
+#include "domain/flights.h"
 #include "domain/ticket.h"
 #include "domain/token.h"
 #include "domain/vault.h"
@@ -18,6 +19,18 @@ static void must(wxtp_status status, const wx_err *err, const char *what)
         fail_msg("%s: %s (%s)", what, wxtp_status_name(status), err ? err->message : "");
 }
 
+static void *fixture_allocate(void *user, size_t size)
+{
+    (void)user;
+    return malloc(size);
+}
+
+static void fixture_release(void *user, void *memory)
+{
+    (void)user;
+    free(memory);
+}
+
 void fixture_open_node(fixture *fx, fixture_node *node)
 {
     char message[256] = "";
@@ -25,7 +38,8 @@ void fixture_open_node(fixture *fx, fixture_node *node)
     wx_core *core = &node->core;
     fake_clock_port(&fx->clock, &core->clock);
     fake_http_port(&fx->http, &core->http);
-    core->allocator = (wxtp_allocator){.struct_size = sizeof core->allocator};
+    core->allocator = (wxtp_allocator){
+        .struct_size = sizeof core->allocator, .allocate = fixture_allocate, .release = fixture_release};
     core->log = (wxtp_log){.struct_size = sizeof core->log};
     wxtp_sqlite_options options = {.struct_size = sizeof options,
                                    .path = fx->path,
@@ -45,6 +59,8 @@ void fixture_open_node(fixture *fx, fixture_node *node)
     core->catalog = wx_catalog_builtin(&core->catalog_count);
     memset(core->data_key, 7, sizeof core->data_key);
     atomic_init(&core->stopping, false);
+    core->flights = wx_flights_new(&core->allocator);
+    assert_non_null(core->flights);
     wx_patience_init(&node->patience, core->settings.max_wait_ms);
     node->op.core = core;
     node->op.patience = &node->patience;
@@ -55,6 +71,7 @@ void fixture_open_node(fixture *fx, fixture_node *node)
 void fixture_close_node(fixture_node *node)
 {
     node->core.store->ops->close(node->core.store);
+    wx_flights_free(node->core.flights);
     wx_patience_destroy(&node->patience);
 }
 

@@ -220,13 +220,13 @@ static wxtp_status open_sealed(wx_core *core, const wx_component *component, con
 wxtp_status wx_push_open(wx_core *core, const wx_component *component, const char *query, const void *body,
                          size_t len, wxtp_push *push, wx_err *err)
 {
-    __attribute__((cleanup(asked_free))) asked asked = {0};
+    __attribute__((cleanup(asked_free))) asked values = {0};
     WX_AUTO_XML outer = {0};
     wx_copy(push->component, sizeof(push->component), component->appid);
     if (len == 0 || len > WX_PUSH_MAX) {
         return unauthentic(err, len == 0 ? "the body is empty" : "the body is larger than 1 MiB", hint_body);
     }
-    wxtp_status status = read_query(core, query, &asked, err);
+    wxtp_status status = read_query(core, query, &values, err);
     if (status == WXTP_OK) {
         status = parse(core, body, len, "body", &outer, err);
     }
@@ -238,7 +238,7 @@ wxtp_status wx_push_open(wx_core *core, const wx_component *component, const cha
     if (!sealed || !*sealed) {
         return unauthentic(err, "the body has no Encrypt", hint_body);
     }
-    status = open_sealed(core, component, &asked, sealed, push, err);
+    status = open_sealed(core, component, &values, sealed, push, err);
     if (status == WXTP_OK && appid && strcmp(appid, component->appid) != 0) {
         return unauthentic(err, "the AppId of the body is not the component's", hint_appid);
     }

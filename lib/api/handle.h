@@ -8,6 +8,9 @@
 
 struct wxtp_platform {
     wx_core core;
+    /* The same with a component, once wxtp_platform_set has chosen one: calls that are inside go on with theirs. */
+    wx_core later;
+    bool has_later;
     struct wx_http_curl *own_http; /* NULL when the host brought its own */
     wx_api *catalog;               /* owned copy, strings in catalog_text */
     char *catalog_text;
@@ -15,6 +18,8 @@ struct wxtp_platform {
     pthread_cond_t left;
     int inside; /* calls that are inside */
     bool closing;
+    bool raw_key; /* the host gave the master key itself */
+    atomic_int_fast64_t maintained_boot_ms;
     char master_key_file[4096];
 };
 
@@ -31,5 +36,15 @@ wxtp_status wx_enter(wx_door *door, wxtp_platform *platform, wx_err *err);
 wxtp_status wx_leave(wx_door *door, wxtp_status status, const wx_err *err, wxtp_error **error);
 /* For calls that could not be entered. */
 wxtp_status wx_turned_away(wxtp_platform *platform, const wx_err *err, wxtp_error **error);
+
+/* What calls work with from now on. Taken under the lock by wx_enter; else for what never changes. */
+wx_core *wx_platform_core(wxtp_platform *platform);
+/* Makes `component` the chosen one for calls that enter later, where none was chosen. */
+void wx_platform_choose(wxtp_platform *platform, const char *component);
+/* A copy to try another key with; its data key is the caller's to zero. */
+void wx_core_copy(wx_core *copy, const wx_core *core);
+
+/* The master key that a path names, made where there is none. */
+wxtp_status wx_master_key_make(const char *path, unsigned char key[WX_KEY_LEN], wx_err *err);
 
 #endif

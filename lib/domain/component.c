@@ -29,7 +29,8 @@ wxtp_status wx_component_load(wx_core *core, wx_component *component, wx_err *er
     wx_copy(component->appid, sizeof(component->appid), appid);
     status = wx_ops(core)->platform_get(scope.tx, appid, &row);
     if (status == WXTP_ERR_NOT_FOUND) {
-        wx_fail(err, WXTP_ERR_CONFIGURATION, "the third-party platform %s is not set up in this database", appid);
+        wx_fail(err, WXTP_ERR_CONFIGURATION, "the third-party platform %s is not set up in this database",
+                appid);
         wx_err_hint(err, "set it up with wxtp-admin platform set, or name another with --component");
         return err->status;
     }
@@ -48,7 +49,8 @@ wxtp_status wx_component_load(wx_core *core, wx_component *component, wx_err *er
         {"previous_aes_key", row.previous_aes_key, &component->previous_aes_key},
     };
     for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]) && status == WXTP_OK; i++) {
-        status = wx_vault_open(core, "platform", appid, "", secrets[i].field, secrets[i].sealed, secrets[i].text, err);
+        status = wx_vault_open(core, "platform", appid, "", secrets[i].field, secrets[i].sealed,
+                               secrets[i].text, err);
     }
     if (status != WXTP_OK) {
         wx_component_free(component);

@@ -108,7 +108,8 @@ wxtp_status wx_need_component(const wx_core *core, wx_err *err)
         return err->status;
     }
     wx_fail(err, WXTP_ERR_CONFIGURATION, "no third-party platform is set up");
-    wx_err_hint(err, "set it up: wxtp-admin platform set --component-appid ID --appsecret-file F --token-file F "
-                     "--aes-key-file F");
+    wx_err_hint(err,
+                "set it up: wxtp-admin platform set --component-appid ID --appsecret-file F --token-file F "
+                "--aes-key-file F");
     return err->status;
 }

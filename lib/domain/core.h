@@ -62,8 +62,8 @@ void wx_patience_destroy(wx_patience *patience);
 typedef struct wx_op {
     wx_core *core;
     wx_patience *patience;
-    const char *job_id;           /* "" outside a job */
-    bool person;                  /* someone asked for this now: a remembered quota is probed once */
+    const char *job_id;            /* "" outside a job */
+    bool person;                   /* someone asked for this now: a remembered quota is probed once */
     atomic_int_fast64_t refreshes; /* of the tenant's own token, made for this operation */
 } wx_op;
 
@@ -71,7 +71,8 @@ int64_t wx_wall_ms(const wx_core *core);
 int64_t wx_boot_ms(const wx_core *core);
 bool wx_stopping(const wx_core *core);
 
-/* Sleeps in slices so that a stop is seen within 50 ms. WXTP_ERR_INTERRUPTED when stopping. Costs no patience. */
+/* Sleeps in slices so that a stop is seen within 50 ms. WXTP_ERR_INTERRUPTED when stopping. Costs no
+ * patience. */
 wxtp_status wx_pause(wx_core *core, int64_t ms, wx_err *err);
 /* As wx_pause, but takes the time from the operation's patience; false when too little is left (err is set to
  * WXTP_ERR_INTERRUPTED when stopping, else left alone). */

@@ -96,7 +96,8 @@ static wx_flight *flight_of(wx_core *core, const char *key, bool make)
     return flight;
 }
 
-/* With the lock held: forgets an entry that nobody needs, so that memory does not grow with the number of tenants. */
+/* With the lock held: forgets an entry that nobody needs, so that memory does not grow with the number of
+ * tenants. */
 static void flight_forget_if_idle(wx_flights *flights, wx_flight *flight)
 {
     if (!flight->flying && flight->waiters == 0 && flight->failures == 0 && flight->unsaved == NULL) {
@@ -132,7 +133,8 @@ static wxtp_status wait_for_landing(wx_core *core, wx_flight *flight, int64_t wa
         if (wx_stopping(core)) {
             status = wx_fail(err, WXTP_ERR_INTERRUPTED, "stopped as asked");
         } else if (wx_boot_ms(core) >= end) {
-            status = wx_fail(err, WXTP_ERR_UNAVAILABLE, "another thread's refresh of this token takes too long");
+            status =
+                wx_fail(err, WXTP_ERR_UNAVAILABLE, "another thread's refresh of this token takes too long");
         }
     }
     if (status == WXTP_OK && flight->last_status != WXTP_OK) {
@@ -152,6 +154,8 @@ wxtp_status wx_flight_join(wx_core *core, const char *key, int64_t wait_ms, wx_f
     wx_flight *found = flight_of(core, key, true);
     if (found == NULL) {
         status = wx_fail_nomem(err);
+    } else if (found->flying && wait_ms <= 0) {
+        status = WXTP_ERR_STATE;
     } else if (found->flying) {
         status = wait_for_landing(core, found, wait_ms, err);
     } else {

@@ -18,23 +18,26 @@ typedef struct wx_gate_facts {
 const char *wx_gate_judge(const wx_gate_facts *facts, char hint[WX_HINT_MAX]);
 
 /* From the store alone; `reason` is NULL when allowed. */
-wxtp_status wx_gate_look(wx_core *core, const wx_tenant *tenant_or_null, const wx_api *api, const char **reason,
-                         char hint[WX_HINT_MAX], wx_err *err);
+wxtp_status wx_gate_look(wx_core *core, const wx_tenant *tenant_or_null, const wx_api *api,
+                         const char **reason, char hint[WX_HINT_MAX], wx_err *err);
 /*
- * Before a call: exchanges an open code, reads a profile again that a stale "no" (10 minutes) or an old "yes" (24 h gently,
- * 72 h strictly) stands on, and answers WXTP_OK or WXTP_ERR_REFUSED with kind = reason (WXTP_ERR_REAUTHORIZE for
- * reauthorization_required, WXTP_ERR_QUOTA for quota_exhausted). `tenant` is loaded here; freed by the caller. With op->person
- * a remembered quota does not refuse.
+ * Before a call: exchanges an open code, reads a profile again that a stale "no" (10 minutes) or an old "yes"
+ * (24 h gently, 72 h strictly) stands on, and answers WXTP_OK or WXTP_ERR_REFUSED with kind = reason
+ * (WXTP_ERR_REAUTHORIZE for reauthorization_required, WXTP_ERR_QUOTA for quota_exhausted). `tenant` is loaded
+ * here; freed by the caller. With op->person a remembered quota does not refuse.
  */
 wxtp_status wx_gate_pass(wx_op *op, const char *appid, const wx_api *api, wx_tenant **tenant, wx_err *err);
 
-/* What WeChat refused after the gate's yes (errcode class NO_RIGHT, RESTRICTED, UNAUTHORIZED): reads the profile again,
- * corrects the tenant, keeps the refusal when the profile still says yes. `err` holds the refusal and is rewritten to the
- * reason that now stands. */
+/* What WeChat refused after the gate's yes (errcode class NO_RIGHT, RESTRICTED, UNAUTHORIZED): reads the
+ * profile again, corrects the tenant, keeps the refusal when the profile still says yes. `err` holds the
+ * refusal and is rewritten to the reason that now stands. */
 void wx_gate_correct(wx_op *op, const wx_tenant *tenant, const wx_api *api, wx_err *err);
 /* After a success: ends a kept refusal, notes that an undeclared own or cloud account proved able. */
-wxtp_status wx_gate_confirm(wx_core *core, wxtp_tx *tx, const wx_tenant *tenant, const wx_api *api, wx_err *err);
-/* Remembers a 45009 of a tenant (or of the platform with appid ""): until openapi/quota/get or Beijing midnight says. */
-wxtp_status wx_gate_quota(wx_op *op, const wx_tenant *tenant, const wx_api *api, int64_t errcode, wx_err *err);
+wxtp_status wx_gate_confirm(wx_core *core, wxtp_tx *tx, const wx_tenant *tenant, const wx_api *api,
+                            wx_err *err);
+/* Remembers a 45009 of a tenant (or of the platform with appid ""): until openapi/quota/get or Beijing
+ * midnight says. */
+wxtp_status wx_gate_quota(wx_op *op, const wx_tenant *tenant, const wx_api *api, int64_t errcode,
+                          wx_err *err);
 
 #endif

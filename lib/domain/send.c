@@ -65,8 +65,8 @@ static wx_sent judge(const wx_request *request, const wxtp_http_answer *http, wx
     }
     wx_answer_read(answer, http->status, http->body, http->body_len, request->wants);
     if (!answer->sensible) {
-        wx_fail(err, WXTP_ERR_UNAVAILABLE, "%s: the answer (HTTP %ld, %zu bytes) is not one of WeChat's", request->name,
-                http->status, http->body_len);
+        wx_fail(err, WXTP_ERR_UNAVAILABLE, "%s: the answer (HTTP %ld, %zu bytes) is not one of WeChat's",
+                request->name, http->status, http->body_len);
         err->unknown_outcome = true;
         return WX_SENT_UNKNOWN;
     }
@@ -117,8 +117,8 @@ wx_sent wx_send(wx_core *core, const wx_request *request, wx_answer *answer, int
     if (duration_ms != NULL) {
         *duration_ms = took;
     }
-    wx_log(&core->log, WXTP_LOG_DEBUG, "%s: %s in %lld ms", request->name, sent == WX_SENT_OK ? "ok" : err->message,
-           (long long)took);
+    wx_log(&core->log, WXTP_LOG_DEBUG, "%s: %s in %lld ms", request->name,
+           sent == WX_SENT_OK ? "ok" : err->message, (long long)took);
     return sent;
 }
 
@@ -165,7 +165,8 @@ static void remember_quota(wx_core *core, const char *name, int64_t errcode)
 }
 
 /* Whether the call is worth another try now; waits before it says yes. */
-static bool try_again(wx_op *op, wx_sent sent, const wx_answer *answer, bool repeat_safe, int tries, wx_err *err)
+static bool try_again(wx_op *op, wx_sent sent, const wx_answer *answer, bool repeat_safe, int tries,
+                      wx_err *err)
 {
     wx_core *core = op->core;
     if (tries >= core->settings.max_tries) {
@@ -181,7 +182,8 @@ static bool try_again(wx_op *op, wx_sent sent, const wx_answer *answer, bool rep
 }
 
 wx_sent wx_send_platform(wx_op *op, wx_platform_call call, const char *body, const char *wants,
-                         const char *const *secrets, int secret_count, bool repeat_safe, wx_answer *answer, wx_err *err)
+                         const char *const *secrets, int secret_count, bool repeat_safe, wx_answer *answer,
+                         wx_err *err)
 {
     wx_core *core = op->core;
     const wx_platform_api *api = wx_catalog_platform(call);
@@ -214,7 +216,8 @@ wx_sent wx_send_platform(wx_op *op, wx_platform_call call, const char *body, con
         }
         wx_answer_free(answer);
         const wx_sent sent = wx_send(core, &request, answer, NULL, NULL, err);
-        const wx_errcode_class class_ = sent == WX_SENT_REFUSED ? wx_errcode_find(answer->errcode)->class_ : WX_ERRCODE_OK;
+        const wx_errcode_class class_ =
+            sent == WX_SENT_REFUSED ? wx_errcode_find(answer->errcode)->class_ : WX_ERRCODE_OK;
         if (class_ == WX_ERRCODE_QUOTA) {
             remember_quota(core, api->name, answer->errcode);
         }

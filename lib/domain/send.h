@@ -7,17 +7,17 @@
 #include "domain/core.h"
 
 typedef struct wx_request {
-    const char *name;            /* for messages: "api_authorizer_token" */
-    const char *base;            /* NULL: the API base */
+    const char *name; /* for messages: "api_authorizer_token" */
+    const char *base; /* NULL: the API base */
     const char *path;
     const char *token_parameter; /* NULL: no token */
     const char *token;
     const char *body;
     size_t body_len;
-    const char *wants;           /* see wx_answer_read */
+    const char *wants; /* see wx_answer_read */
     bool (*may_send)(void *user);
     void *may_send_user;
-    const char *secrets[6];      /* besides the token: what must not show up in messages */
+    const char *secrets[6]; /* besides the token: what must not show up in messages */
     int secret_count;
 } wx_request;
 
@@ -28,15 +28,16 @@ typedef enum wx_sent {
     WX_SENT_UNKNOWN, /* it may have been done: time-out, cut, -1, 5xx, no JSON */
 } wx_sent;
 
-/* `err` is set unless WX_SENT_OK: status by errcode class, errcode, rid, message without secrets. `answer` is to be
- * freed in every case. `duration_ms` (may be NULL) and `sent_wall_ms` (may be NULL): when it left. */
+/* `err` is set unless WX_SENT_OK: status by errcode class, errcode, rid, message without secrets. `answer` is
+ * to be freed in every case. `duration_ms` (may be NULL) and `sent_wall_ms` (may be NULL): when it left. */
 wx_sent wx_send(wx_core *core, const wx_request *request, wx_answer *answer, int64_t *sent_wall_ms,
                 int64_t *duration_ms, wx_err *err);
 
-/* A call of the platform itself, with the component token where its row has a token parameter: a refused component
- * token is renewed and the call made once more; busy answers are tried again with the operation's patience when
- * `repeat_safe`. The component's own quota (45009) is remembered. */
+/* A call of the platform itself, with the component token where its row has a token parameter: a refused
+ * component token is renewed and the call made once more; busy answers are tried again with the operation's
+ * patience when `repeat_safe`. The component's own quota (45009) is remembered. */
 wx_sent wx_send_platform(wx_op *op, wx_platform_call call, const char *body, const char *wants,
-                         const char *const *secrets, int secret_count, bool repeat_safe, wx_answer *answer, wx_err *err);
+                         const char *const *secrets, int secret_count, bool repeat_safe, wx_answer *answer,
+                         wx_err *err);
 
 #endif

@@ -5,9 +5,12 @@
 static void hint_for(wxtp_status status, wx_err *err)
 {
     if (status == WXTP_ERR_STORE_BUSY) {
-        wx_err_hint(err, "another process holds the database; try again, or see which with wxtp-admin doctor");
+        wx_err_hint(err,
+                    "another process holds the database; try again, or see which with wxtp-admin doctor");
     } else if (status == WXTP_ERR_STORE) {
-        wx_err_hint(err, "see that the disk has room and the database's folder can be written, then wxtp-admin db check");
+        wx_err_hint(
+            err,
+            "see that the disk has room and the database's folder can be written, then wxtp-admin db check");
     }
 }
 

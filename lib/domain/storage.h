@@ -13,7 +13,8 @@ static inline const wxtp_store_ops *wx_ops(const wx_core *core)
 wxtp_status wx_begin(wx_core *core, wxtp_tx_mode mode, wxtp_tx **tx, wx_err *err);
 /* Commits when `status` is WXTP_OK, else rolls back and returns `status`; sets `*tx` to NULL. */
 wxtp_status wx_end(wx_core *core, wxtp_tx **tx, wxtp_status status, wx_err *err);
-/* Turns a status of a store operation into an error: `return wx_store_fail(core, tx, status, "read the tenant", err)`. */
+/* Turns a status of a store operation into an error: `return wx_store_fail(core, tx, status, "read the
+ * tenant", err)`. */
 wxtp_status wx_store_fail(wx_core *core, wxtp_tx *tx, wxtp_status status, const char *what, wx_err *err);
 
 /* A transaction that is rolled back when it goes out of scope. */

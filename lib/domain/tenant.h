@@ -9,7 +9,7 @@ enum { WX_PERMISSION_SETS_MAX = 256 };
 typedef struct wxtp_tenant {
     wxtp_tenant_row row; /* strings point into `storage`; blobs too */
     char *storage;
-    int *sets;           /* parsed permission_sets */
+    int *sets; /* parsed permission_sets */
     size_t set_count;
     /* Filled for the public getters alone. */
     int token_state;
@@ -22,12 +22,12 @@ void wx_tenant_free(wx_tenant *tenant);
 void wx_tenant_free_at(wx_tenant **tenant);
 #define WX_AUTO_TENANT __attribute__((cleanup(wx_tenant_free_at))) wx_tenant
 
-/* Finds the tenant that an appid stands for on this handle: of the chosen component, or own or cloud. Removed ones do
- * not count. WXTP_ERR_REFUSED (unknown_tenant), WXTP_ERR_AMBIGUOUS. */
+/* Finds the tenant that an appid stands for on this handle: of the chosen component, or own or cloud. Removed
+ * ones do not count. WXTP_ERR_REFUSED (unknown_tenant), WXTP_ERR_AMBIGUOUS. */
 wxtp_status wx_tenant_find(wx_core *core, const char *appid, wx_tenant **tenant, wx_err *err);
 /* By its exact key; WXTP_ERR_NOT_FOUND without filling `err` when there is no row. Removed ones are found. */
-wxtp_status wx_tenant_load(wx_core *core, wxtp_tx *tx, const char *platform, const char *appid, wx_tenant **tenant,
-                           wx_err *err);
+wxtp_status wx_tenant_load(wx_core *core, wxtp_tx *tx, const char *platform, const char *appid,
+                           wx_tenant **tenant, wx_err *err);
 /* Fresh row with defaults (service_type -1, tristates -1 …) for building on; strings "" and borrowed. */
 wxtp_tenant_row wx_tenant_row_new(const char *platform, const char *appid, int64_t now_ms);
 /* What counts as certified, from override, declaration, observation and profile. */
@@ -38,8 +38,9 @@ const char *wx_tenant_basis(const wxtp_tenant_row *row);
 bool wx_tenant_without_profile(const wxtp_tenant_row *row);
 bool wx_tenant_has_set(const wx_tenant *tenant, int set);
 
-/* Changes a row under a write transaction: loads it, has `change` alter it, recomputes `certified`, puts it. NOT_FOUND as
- * above. `change` returns false to leave it as it is. Strings it sets must live until it is put. */
+/* Changes a row under a write transaction: loads it, has `change` alter it, recomputes `certified`, puts it.
+ * NOT_FOUND as above. `change` returns false to leave it as it is. Strings it sets must live until it is put.
+ */
 wxtp_status wx_tenant_change(wx_core *core, wxtp_tx *tx, const char *platform, const char *appid,
                              bool (*change)(void *user, wxtp_tenant_row *row), void *user, wx_err *err);
 

@@ -7,8 +7,8 @@
 
 static const char kind[] = "ticket";
 
-wxtp_status wx_ticket_put(wx_core *core, wxtp_tx *tx, const char *ticket, int64_t create_time_s, bool *applied,
-                          wx_err *err)
+wxtp_status wx_ticket_put(wx_core *core, wxtp_tx *tx, const char *ticket, int64_t create_time_s,
+                          bool *applied, wx_err *err)
 {
     const char *component = core->settings.component;
     wxtp_ticket_row row = {0};
@@ -38,8 +38,10 @@ wxtp_status wx_ticket_put(wx_core *core, wxtp_tx *tx, const char *ticket, int64_
 static wxtp_status no_ticket(const char *why, wx_err *err)
 {
     wx_fail(err, WXTP_ERR_TICKET, "%s", why);
-    wx_err_hint(err, "WeChat pushes a ticket every 10 minutes to the authorization event URL: see that its pushes reach "
-                     "this database (wxtp-admin callback, wxtp-admin doctor)");
+    wx_err_hint(
+        err,
+        "WeChat pushes a ticket every 10 minutes to the authorization event URL: see that its pushes reach "
+        "this database (wxtp-admin callback, wxtp-admin doctor)");
     return err->status;
 }
 

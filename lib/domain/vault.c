@@ -24,10 +24,12 @@ static bool key_id(const unsigned char key[WX_KEY_LEN], unsigned char id[KEY_ID_
 
 static wxtp_status seal_failed(wx_seal_result result, wx_err *err)
 {
-    return result == WX_SEAL_NOMEM ? wx_fail_nomem(err) : wx_fail(err, WXTP_ERR_INTERNAL, "OpenSSL could not seal");
+    return result == WX_SEAL_NOMEM ? wx_fail_nomem(err)
+                                   : wx_fail(err, WXTP_ERR_INTERNAL, "OpenSSL could not seal");
 }
 
-static wxtp_status put_data_key(wx_core *core, wxtp_tx *tx, const unsigned char master_key[WX_KEY_LEN], wx_err *err)
+static wxtp_status put_data_key(wx_core *core, wxtp_tx *tx, const unsigned char master_key[WX_KEY_LEN],
+                                wx_err *err)
 {
     unsigned char head[ROW_HEAD] = {ROW_FORMAT};
     WX_AUTO_BUF sealed;
@@ -48,7 +50,8 @@ static wxtp_status put_data_key(wx_core *core, wxtp_tx *tx, const unsigned char 
     return status == WXTP_OK ? WXTP_OK : wx_store_fail(core, tx, status, "store the data key", err);
 }
 
-static wxtp_status open_data_key(wx_core *core, wxtp_blob row, const unsigned char master_key[WX_KEY_LEN], wx_err *err)
+static wxtp_status open_data_key(wx_core *core, wxtp_blob row, const unsigned char master_key[WX_KEY_LEN],
+                                 wx_err *err)
 {
     const unsigned char *bytes = row.data;
     unsigned char id[KEY_ID_LEN];
@@ -62,7 +65,8 @@ static wxtp_status open_data_key(wx_core *core, wxtp_blob row, const unsigned ch
         wx_err_hint(err, "name the right key file: --master-key-file PATH, or WXTP_MASTER_KEY_FILE");
         return err->status;
     }
-    const wx_seal_result result = wx_unseal(master_key, &data_key_place, bytes + ROW_HEAD, row.len - ROW_HEAD, &plain);
+    const wx_seal_result result =
+        wx_unseal(master_key, &data_key_place, bytes + ROW_HEAD, row.len - ROW_HEAD, &plain);
     if (result == WX_SEAL_NOMEM) {
         return wx_fail_nomem(err);
     }
@@ -127,8 +131,8 @@ wxtp_status wx_vault_rekey(wx_core *core, const unsigned char new_master_key[WX_
     return status == WXTP_OK ? wx_scope_commit(&scope, err) : status;
 }
 
-wxtp_status wx_vault_seal(wx_core *core, const char *kind, const char *platform, const char *row, const char *field,
-                          const char *text, wx_buf *sealed, wxtp_blob *blob, wx_err *err)
+wxtp_status wx_vault_seal(wx_core *core, const char *kind, const char *platform, const char *row,
+                          const char *field, const char *text, wx_buf *sealed, wxtp_blob *blob, wx_err *err)
 {
     const wx_seal_place place = {.kind = kind, .platform = platform, .row = row, .field = field};
     wx_buf_init(sealed, &core->allocator, SECRET_MAX);
@@ -144,8 +148,8 @@ wxtp_status wx_vault_seal(wx_core *core, const char *kind, const char *platform,
     return WXTP_OK;
 }
 
-wxtp_status wx_vault_open(wx_core *core, const char *kind, const char *platform, const char *row, const char *field,
-                          wxtp_blob blob, char **text, wx_err *err)
+wxtp_status wx_vault_open(wx_core *core, const char *kind, const char *platform, const char *row,
+                          const char *field, wxtp_blob blob, char **text, wx_err *err)
 {
     const wx_seal_place place = {.kind = kind, .platform = platform, .row = row, .field = field};
     WX_AUTO_BUF plain;
@@ -159,7 +163,8 @@ wxtp_status wx_vault_open(wx_core *core, const char *kind, const char *platform,
         return wx_fail_nomem(err);
     }
     if (result != WX_SEAL_OK) {
-        wx_fail(err, WXTP_ERR_KEY, "a sealed %s does not open: the row was altered or sealed elsewhere", field);
+        wx_fail(err, WXTP_ERR_KEY, "a sealed %s does not open: the row was altered or sealed elsewhere",
+                field);
         wx_err_hint(err, "run wxtp-admin db check; restore a backup, or have the tenant synced again");
         return err->status;
     }
@@ -167,8 +172,8 @@ wxtp_status wx_vault_open(wx_core *core, const char *kind, const char *platform,
     return *text != NULL ? WXTP_OK : wx_fail_nomem(err);
 }
 
-wxtp_status wx_vault_digest(wx_core *core, const char *kind, const void *data, size_t len, unsigned char digest[32],
-                            wx_err *err)
+wxtp_status wx_vault_digest(wx_core *core, const char *kind, const void *data, size_t len,
+                            unsigned char digest[32], wx_err *err)
 {
     WX_AUTO_BUF text;
     wx_buf_init(&text, &core->allocator, 2 * SECRET_MAX);
@@ -176,5 +181,7 @@ wxtp_status wx_vault_digest(wx_core *core, const char *kind, const void *data, s
         !wx_buf_add(&text, data, len)) {
         return wx_fail_nomem(err);
     }
-    return wx_digest(text.data, text.len, digest) ? WXTP_OK : wx_fail(err, WXTP_ERR_INTERNAL, "OpenSSL could not digest");
+    return wx_digest(text.data, text.len, digest)
+               ? WXTP_OK
+               : wx_fail(err, WXTP_ERR_INTERNAL, "OpenSSL could not digest");
 }

@@ -1,0 +1,411 @@
+/* Opening and closing a platform. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "api/config.h"
+#include "api/handle.h"
+#include "domain/flights.h"
+#include "domain/pacer.h"
+#include "domain/storage.h"
+#include "domain/vault.h"
+#include "port/http_curl.h"
+#include "port/keyfile.h"
+
+/* ---- The catalog ---- */
+
+static size_t text_bytes(const wx_api *api)
+{
+    return strlen(api->name) + strlen(api->path) + strlen(api->token_parameter) +
+           (api->list_field ? strlen(api->list_field) : 0) + 4;
+}
+
+static const char *put_text(char **to, const char *text)
+{
+    if (!text) {
+        return NULL;
+    }
+    size_t bytes = strlen(text) + 1;
+    char *here = *to;
+    memcpy(here, text, bytes);
+    *to += bytes;
+    return here;
+}
+
+/* The built-in rows stay where they are, the host's are copied with their strings. */
+static bool copy_catalog(wxtp_platform *platform, const wxtp_config *config)
+{
+    const wxtp_allocator *allocator = &platform->core.allocator;
+    size_t builtin_count = 0;
+    const wx_api *builtin = wx_catalog_builtin(&builtin_count);
+    size_t count = builtin_count + config->api_count;
+    size_t bytes = 1;
+    for (size_t at = 0; at < config->api_count; at++) {
+        bytes += text_bytes(&config->apis[at]);
+    }
+    platform->catalog = wx_alloc_array(allocator, count, sizeof(*platform->catalog));
+    platform->catalog_text = wx_alloc(allocator, bytes);
+    if (!platform->catalog || !platform->catalog_text) {
+        return false;
+    }
+    memcpy(platform->catalog, builtin, builtin_count * sizeof(*builtin));
+    char *to = platform->catalog_text;
+    for (size_t at = 0; at < config->api_count; at++) {
+        wx_api *api = &platform->catalog[builtin_count + at];
+        *api = config->apis[at];
+        api->name = put_text(&to, api->name);
+        api->path = put_text(&to, api->path);
+        api->token_parameter = put_text(&to, api->token_parameter);
+        api->list_field = put_text(&to, api->list_field);
+    }
+    platform->core.catalog = platform->catalog;
+    platform->core.catalog_count = count;
+    return true;
+}
+
+/* ---- The master key ---- */
+
+wxtp_status wx_master_key_make(const char *path, unsigned char key[WX_KEY_LEN], wx_err *err)
+{
+    struct stat there;
+    if (lstat(path, &there) == 0) {
+        return wx_keyfile_read(path, key, err);
+    }
+    wxtp_status status = wx_keyfile_create(path, key, err);
+    /* Another process was faster: then that one counts. */
+    return status == WXTP_ERR_EXISTS ? wx_keyfile_read(path, key, err) : status;
+}
+
+/* Whatever fails here has changed nothing in the store, and makes no key for a store that has one. */
+static wxtp_status get_master_key(wxtp_platform *platform, const wxtp_config *config,
+                                  unsigned char key[WX_KEY_LEN], wx_err *err)
+{
+    if (config->has_master_key) {
+        memcpy(key, config->master_key, WX_KEY_LEN);
+        return WXTP_OK;
+    }
+    const char *path = platform->master_key_file;
+    if (path[0] == '\0') {
+        (void)wx_fail(err, WXTP_ERR_KEY, "no master key was given");
+        wx_err_hint(err, "Set master_key_file to the path of the key file, or give the key itself.");
+        return WXTP_ERR_KEY;
+    }
+    bool exists = false;
+    wxtp_status status = wx_vault_exists(&platform->core, &exists, err);
+    if (status != WXTP_OK) {
+        return status;
+    }
+    if (!exists) {
+        return wx_master_key_make(path, key, err);
+    }
+    struct stat there;
+    if (lstat(path, &there) != 0) {
+        (void)wx_fail(err, WXTP_ERR_KEY, "the master key file %s of this store cannot be found", path);
+        wx_err_hint(
+            err, "Bring the key file back from its backup; nothing else opens what is sealed in the store.");
+        return WXTP_ERR_KEY;
+    }
+    return wx_keyfile_read(path, key, err);
+}
+
+static wxtp_status unlock(wxtp_platform *platform, const wxtp_config *config, wx_err *err)
+{
+    unsigned char *key = wx_alloc(&platform->core.allocator, WX_KEY_LEN);
+    if (!key) {
+        return wx_fail_nomem(err);
+    }
+    wxtp_status status = get_master_key(platform, config, key, err);
+    if (status == WXTP_OK) {
+        status = wx_vault_unlock(&platform->core, key, err);
+    }
+    wx_free(key); /* zeroes it */
+    return status;
+}
+
+/* ---- What the store says ---- */
+
+static const char instance_name[] = "instance";
+
+static wxtp_status look_for_instance(wx_core *core, wxtp_tx *tx, bool *found, wx_err *err)
+{
+    wxtp_blob value = {0};
+    wxtp_status status = wx_ops(core)->meta_get(tx, instance_name, &value);
+    *found = status == WXTP_OK && value.len > 0;
+    if (status != WXTP_OK && status != WXTP_ERR_NOT_FOUND) {
+        return wx_store_fail(core, tx, status, "read the instance", err);
+    }
+    return WXTP_OK;
+}
+
+/* A store that has no name of its own yet is given one. */
+static wxtp_status name_instance(wx_core *core, wx_err *err)
+{
+    bool found = false;
+    {
+        WX_AUTO_SCOPE scope = {0};
+        if (wx_scope_begin(&scope, core, WXTP_TX_READ, err) != WXTP_OK ||
+            look_for_instance(core, scope.tx, &found, err) != WXTP_OK) {
+            return err->status;
+        }
+    }
+    if (found) {
+        return WXTP_OK;
+    }
+    unsigned char bytes[16];
+    char text[2 * sizeof(bytes) + 1];
+    if (!wx_random(bytes, sizeof(bytes))) {
+        return wx_fail(err, WXTP_ERR_INTERNAL, "the system gives no random bytes");
+    }
+    for (size_t at = 0; at < sizeof(bytes); at++) {
+        (void)snprintf(text + 2 * at, 3, "%02x", bytes[at]);
+    }
+    WX_AUTO_SCOPE scope = {0};
+    if (wx_scope_begin(&scope, core, WXTP_TX_SYNC, err) != WXTP_OK ||
+        look_for_instance(core, scope.tx, &found, err) != WXTP_OK) {
+        return err->status;
+    }
+    if (found) {
+        return WXTP_OK;
+    }
+    wxtp_status status = wx_ops(core)->meta_put(scope.tx, instance_name, (wxtp_blob){text, sizeof(text) - 1});
+    if (status != WXTP_OK) {
+        return wx_store_fail(core, scope.tx, status, "name the instance", err);
+    }
+    return wx_scope_commit(&scope, err);
+}
+
+typedef struct only {
+    char component[WX_APPID_MAX];
+    int count;
+} only;
+
+static bool see_component(void *user, const wxtp_platform_row *row)
+{
+    only *seen = user;
+    seen->count++;
+    (void)wx_copy(seen->component, sizeof(seen->component), row->component_appid);
+    return seen->count < 2;
+}
+
+static wxtp_status choose_component(wx_core *core, wx_err *err)
+{
+    if (core->settings.component[0] != '\0') {
+        return WXTP_OK;
+    }
+    WX_AUTO_SCOPE scope = {0};
+    if (wx_scope_begin(&scope, core, WXTP_TX_READ, err) != WXTP_OK) {
+        return err->status;
+    }
+    only seen = {0};
+    wxtp_status status = wx_ops(core)->platform_list(scope.tx, see_component, &seen);
+    if (status != WXTP_OK) {
+        return wx_store_fail(core, scope.tx, status, "list the platforms", err);
+    }
+    core->settings.component_ambiguous = seen.count > 1;
+    if (seen.count == 1) {
+        (void)wx_copy(core->settings.component, sizeof(core->settings.component), seen.component);
+    }
+    return WXTP_OK;
+}
+
+/* ---- Putting it together ---- */
+
+static bool open_http(wxtp_platform *platform, const wxtp_config *config)
+{
+    wx_core *core = &platform->core;
+    if (config->http.struct_size != 0) {
+        core->http = config->http;
+        return true;
+    }
+    const char *const *values = (const char *const *)config->values;
+    const wx_http_curl_options options = {
+        .ca_file = wx_setting_text(values, WX_SET_CA_FILE),
+        .proxy = wx_setting_text(values, WX_SET_PROXY),
+        .user_agent = wx_setting_text(values, WX_SET_USER_AGENT),
+        .idle_handles = (size_t)core->settings.concurrency,
+    };
+    platform->own_http = wx_http_curl_new(&core->allocator, &core->clock, &options);
+    if (!platform->own_http) {
+        return false;
+    }
+    wx_http_curl_port(platform->own_http, &core->http);
+    return true;
+}
+
+static bool init_lock(wxtp_platform *platform)
+{
+    pthread_condattr_t monotonic;
+    if (pthread_condattr_init(&monotonic) != 0) {
+        return false;
+    }
+    bool made = pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0 &&
+                pthread_cond_init(&platform->left, &monotonic) == 0;
+    (void)pthread_condattr_destroy(&monotonic);
+    if (!made) {
+        return false;
+    }
+    if (pthread_mutex_init(&platform->lock, NULL) != 0) {
+        (void)pthread_cond_destroy(&platform->left);
+        return false;
+    }
+    return true;
+}
+
+/* What needs memory and no store. */
+static wxtp_status furnish(wxtp_platform *platform, const wxtp_config *config, wx_err *err)
+{
+    wx_core *core = &platform->core;
+    const char *const *values = (const char *const *)config->values;
+    core->allocator = config->allocator;
+    core->clock = config->clock.struct_size != 0 ? config->clock : *wxtp_clock_system();
+    core->log = config->log;
+    core->store = config->store;
+    wx_settings_read(values, &core->settings);
+    (void)wx_copy(platform->master_key_file, sizeof(platform->master_key_file),
+                  wx_setting_text(values, WX_SET_MASTER_KEY_FILE));
+    platform->raw_key = config->has_master_key;
+    core->flights = wx_flights_new(&core->allocator);
+    core->pacer = wx_pacer_new(&core->allocator);
+    if (!core->flights || !core->pacer || !copy_catalog(platform, config) || !open_http(platform, config)) {
+        return wx_fail_nomem(err);
+    }
+    return WXTP_OK;
+}
+
+/* All but the store and the lock. */
+static void strip(wxtp_platform *platform)
+{
+    if (platform->own_http) {
+        wx_http_curl_free(platform->own_http);
+    }
+    if (platform->core.flights) {
+        wx_flights_free(platform->core.flights);
+    }
+    if (platform->core.pacer) {
+        wx_pacer_free(platform->core.pacer);
+    }
+    wx_free(platform->catalog);
+    wx_free(platform->catalog_text);
+}
+
+static wxtp_status open_platform(const wxtp_config *config, wxtp_platform **platform, wx_err *err)
+{
+    if (!config->store) {
+        (void)wx_fail(err, WXTP_ERR_INVALID, "the configuration names no store");
+        wx_err_hint(err, "Open a store and give it to wxtp_config_set_store.");
+        return WXTP_ERR_INVALID;
+    }
+    if (config->store->ops->forked(config->store)) {
+        return wx_fail(err, WXTP_ERR_FORKED, "the store was opened before fork");
+    }
+    wxtp_platform *fresh = wx_alloc(&config->allocator, sizeof(*fresh));
+    if (!fresh || !init_lock(fresh)) {
+        wx_free(fresh);
+        return wx_fail_nomem(err);
+    }
+    atomic_init(&fresh->core.stopping, false);
+    atomic_init(&fresh->core.ticket_asked_boot_ms, 0);
+    atomic_init(&fresh->later.stopping, false);
+    atomic_init(&fresh->later.ticket_asked_boot_ms, 0);
+    wxtp_status status = furnish(fresh, config, err);
+    if (status == WXTP_OK) {
+        status = unlock(fresh, config, err);
+    }
+    if (status == WXTP_OK) {
+        status = name_instance(&fresh->core, err);
+    }
+    if (status == WXTP_OK) {
+        status = choose_component(&fresh->core, err);
+    }
+    if (status != WXTP_OK) {
+        strip(fresh);
+        (void)pthread_mutex_destroy(&fresh->lock);
+        (void)pthread_cond_destroy(&fresh->left);
+        wx_free(fresh);
+        return status;
+    }
+    atomic_init(&fresh->maintained_boot_ms, wx_boot_ms(&fresh->core));
+    *platform = fresh;
+    return WXTP_OK;
+}
+
+wxtp_status wxtp_platform_open(const wxtp_config *config, wxtp_platform **platform, wxtp_error **error)
+{
+    wx_err err = {0};
+    if (platform) {
+        *platform = NULL;
+    }
+    if (!config || !platform) {
+        (void)wx_fail(&err, WXTP_ERR_INVALID, "no configuration or no place for the platform was given");
+        return wx_err_give(error, NULL, &err);
+    }
+    if (open_platform(config, platform, &err) != WXTP_OK) {
+        return wx_err_give(error, &config->allocator, &err);
+    }
+    return WXTP_OK;
+}
+
+/* ---- Closing ---- */
+
+/*
+ * In a child, after fork: no file and no connection is touched, as the parent goes on using them. So
+ * libcurl's handles are left behind: freeing them would say good-bye on the parent's connections. With calls
+ * inside at the fork their locks are held by threads that are not here, and what they use is left behind too.
+ */
+static void abandon(wxtp_platform *platform)
+{
+    wxtp_store *store = platform->core.store;
+    store->ops->abandon(store);
+    platform->own_http = NULL;
+    if (platform->inside > 0) {
+        platform->core.flights = NULL;
+        platform->core.pacer = NULL;
+    }
+    strip(platform);
+    wx_free(platform);
+}
+
+static struct timespec monotonic_in(int64_t ms)
+{
+    struct timespec at;
+    (void)clock_gettime(CLOCK_MONOTONIC, &at);
+    const int64_t most = INT64_C(1000) * 86400 * 36500;
+    int64_t wait = ms < 0 ? 0 : ms > most ? most : ms;
+    int64_t nanoseconds = at.tv_nsec + wait % 1000 * 1000000;
+    at.tv_sec += (time_t)(wait / 1000 + nanoseconds / 1000000000);
+    at.tv_nsec = (long)(nanoseconds % 1000000000);
+    return at;
+}
+
+wxtp_status wxtp_platform_close(wxtp_platform *platform, int64_t deadline_ms)
+{
+    if (!platform) {
+        return WXTP_OK;
+    }
+    wxtp_store *store = platform->core.store;
+    if (store->ops->forked(store)) {
+        abandon(platform);
+        return WXTP_OK;
+    }
+    wxtp_platform_stop(platform);
+    struct timespec deadline = monotonic_in(deadline_ms);
+    (void)pthread_mutex_lock(&platform->lock);
+    platform->closing = true;
+    int waited = 0;
+    while (platform->inside > 0 && waited != ETIMEDOUT) {
+        waited = pthread_cond_timedwait(&platform->left, &platform->lock, &deadline);
+    }
+    bool busy = platform->inside > 0;
+    (void)pthread_mutex_unlock(&platform->lock);
+    if (busy) {
+        return WXTP_ERR_STATE;
+    }
+    strip(platform);
+    store->ops->close(store);
+    (void)pthread_mutex_destroy(&platform->lock);
+    (void)pthread_cond_destroy(&platform->left);
+    wx_free(platform); /* zeroes the data key */
+    return WXTP_OK;
+}

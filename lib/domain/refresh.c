@@ -1,0 +1,609 @@
+#include "domain/refresh.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "domain/record.h"
+#include "domain/storage.h"
+#include "domain/ticket.h"
+
+enum {
+    LEASE_SLACK_MS = 5000,
+    BUSY_POLL_MS = 100,
+    ROUNDS = 6,
+    COMMIT_TRIES = 5,
+    FORCED_A_DAY = 5,
+    FORCED_APART_MS = 30000,
+    FOREIGN_APART_MS = 60000,
+    MINUTE_MS = 60000,
+};
+
+static wxtp_token_key key_of(const wx_renewal *renewal)
+{
+    return (wxtp_token_key){.platform = renewal->platform, .appid = renewal->appid};
+}
+
+static int64_t lease_ms(const wx_renewal *renewal)
+{
+    return renewal->op->core->settings.timeout_ms + LEASE_SLACK_MS;
+}
+
+static bool satisfied(const wx_renewal *renewal, const wx_held *held)
+{
+    const int64_t now = wx_wall_ms(renewal->op->core);
+    if (renewal->want == WX_WANT_NEWER) {
+        return held->generation > renewal->seen_generation && wx_held_usable(held, now);
+    }
+    return wx_held_usable(held, now) && !wx_held_due(held, now);
+}
+
+/* ---- The lease ---- */
+
+/* Takes the lease and looks a second time. WXTP_ERR_STATE: another has it. `done`: nothing is left to do. */
+static wxtp_status take_lease(wx_renewal *renewal, bool *done, wx_err *err)
+{
+    wx_core *core = renewal->op->core;
+    const wxtp_token_key key = key_of(renewal);
+    wxtp_intent_row intent = {0};
+    WX_AUTO_SCOPE scope = {0};
+    *done = false;
+    wx_held_free(&renewal->held);
+    renewal->lease = (wxtp_lease){.name = renewal->key};
+    wxtp_status status = wx_scope_begin(&scope, core, WXTP_TX_WRITE, err);
+    if (status == WXTP_OK) {
+        status = wx_held_load(core, scope.tx, renewal->platform, renewal->appid, &renewal->held, err);
+    }
+    if (status != WXTP_OK) {
+        return status;
+    }
+    if (satisfied(renewal, &renewal->held)) {
+        *done = true;
+        return WXTP_OK;
+    }
+    status = wx_ops(core)->lease_take(scope.tx, &renewal->lease, lease_ms(renewal));
+    if (status == WXTP_ERR_STATE) {
+        return status;
+    }
+    if (status != WXTP_OK) {
+        return wx_store_fail(core, scope.tx, status, "take the refresh lease", err);
+    }
+    renewal->lease.name = renewal->key;
+    status = wx_ops(core)->intent_get(scope.tx, &key, &intent);
+    if (status != WXTP_OK && status != WXTP_ERR_NOT_FOUND) {
+        return wx_store_fail(core, scope.tx, status, "read the intent", err);
+    }
+    renewal->outcome_unknown = status == WXTP_OK;
+    return wx_scope_commit(&scope, err);
+}
+
+static void release_lease(wx_renewal *renewal)
+{
+    wx_core *core = renewal->op->core;
+    WX_AUTO_SCOPE scope = {0};
+    wx_err ignored = {0};
+    if (wx_scope_begin(&scope, core, WXTP_TX_WRITE, &ignored) == WXTP_OK &&
+        wx_ops(core)->lease_release(scope.tx, &renewal->lease) == WXTP_OK) {
+        wx_scope_commit(&scope, &ignored);
+    }
+}
+
+wxtp_status wx_renewal_intend(wx_renewal *renewal, wx_err *err)
+{
+    wx_core *core = renewal->op->core;
+    WX_AUTO_SCOPE scope = {0};
+    wxtp_status status = wx_scope_begin(&scope, core, WXTP_TX_SYNC, err);
+    if (status != WXTP_OK) {
+        return status;
+    }
+    status = wx_ops(core)->lease_renew(scope.tx, &renewal->lease, lease_ms(renewal));
+    if (status == WXTP_ERR_CONFLICT) {
+        return status;
+    }
+    const wxtp_intent_row intent = {.key = key_of(renewal),
+                                    .generation = renewal->held.generation,
+                                    .fence = renewal->lease.fence,
+                                    .started_ms = wx_wall_ms(core),
+                                    .attempts = 1};
+    if (status == WXTP_OK) {
+        status = wx_ops(core)->intent_put(scope.tx, &intent);
+    }
+    if (status != WXTP_OK) {
+        return wx_store_fail(core, scope.tx, status, "write the intent", err);
+    }
+    return wx_scope_commit(&scope, err);
+}
+
+void wx_renewal_give_up(wx_renewal *renewal)
+{
+    wx_core *core = renewal->op->core;
+    const wxtp_token_key key = key_of(renewal);
+    WX_AUTO_SCOPE scope = {0};
+    wx_err ignored = {0};
+    if (renewal->outcome_unknown || wx_scope_begin(&scope, core, WXTP_TX_WRITE, &ignored) != WXTP_OK) {
+        release_lease(renewal);
+        return;
+    }
+    /* The intent may belong to another holder by now. */
+    if (wx_ops(core)->lease_check(scope.tx, &renewal->lease) == WXTP_OK) {
+        wxtp_status status = wx_ops(core)->intent_delete(scope.tx, &key);
+        if (status == WXTP_OK || status == WXTP_ERR_NOT_FOUND) {
+            status = wx_ops(core)->lease_release(scope.tx, &renewal->lease);
+        }
+        if (status == WXTP_OK) {
+            wx_scope_commit(&scope, &ignored);
+        }
+    }
+}
+
+/* ---- Storing ---- */
+
+static bool back_from_reauthorization(void *user, wxtp_tenant_row *row)
+{
+    const wx_core *core = user;
+    if (row->status != WXTP_TENANT_REAUTHORIZATION_REQUIRED) {
+        return false;
+    }
+    row->status = WXTP_TENANT_AUTHORIZED;
+    row->status_ms = wx_wall_ms(core);
+    return true;
+}
+
+typedef struct old_spares {
+    int64_t before_ms;
+    int64_t ids[WX_SPARES_MAX + 1];
+    size_t count;
+} old_spares;
+
+static bool note_old_spare(void *user, const wxtp_spare_row *row)
+{
+    old_spares *old = user;
+    if (row->added_ms < old->before_ms && old->count < sizeof(old->ids) / sizeof(old->ids[0])) {
+        old->ids[old->count++] = row->id;
+    }
+    return true;
+}
+
+/* A pair newer than the spares makes them useless; a spare that came meanwhile stays. */
+static wxtp_status drop_old_spares(wx_core *core, wxtp_tx *tx, const wxtp_token_key *key,
+                                   int64_t sent_wall_ms)
+{
+    old_spares old = {.before_ms = sent_wall_ms};
+    wxtp_status status = wx_ops(core)->spare_list(tx, key, note_old_spare, &old);
+    for (size_t i = 0; i < old.count && status == WXTP_OK; i++) {
+        status = wx_ops(core)->spare_delete(tx, key, old.ids[i]);
+    }
+    return status;
+}
+
+/* Another was first, or holds the lease by now: its value stands, our refresh token is kept beside it. */
+static wxtp_status keep_as_spare(wx_renewal *renewal, const wx_unsaved *got, wx_err *err)
+{
+    wx_core *core = renewal->op->core;
+    WX_AUTO_HELD winner = {0};
+    WX_AUTO_SCOPE scope = {0};
+    if (got->refresh == NULL) {
+        return WXTP_ERR_CONFLICT;
+    }
+    wxtp_status status = wx_scope_begin(&scope, core, WXTP_TX_SYNC, err);
+    if (status == WXTP_OK) {
+        status = wx_held_load(core, scope.tx, renewal->platform, renewal->appid, &winner, err);
+    }
+    if (status == WXTP_OK && (winner.refresh == NULL || strcmp(winner.refresh, got->refresh) != 0)) {
+        status = wx_spare_keep(core, scope.tx, renewal->platform, renewal->appid, got->refresh, err);
+    }
+    if (status == WXTP_OK) {
+        status = wx_scope_commit(&scope, err);
+    }
+    return status == WXTP_OK ? WXTP_ERR_CONFLICT : status;
+}
+
+static wxtp_status try_store(wx_renewal *renewal, const wx_unsaved *got, const wxtp_lease *lease, wx_err *err)
+{
+    wx_core *core = renewal->op->core;
+    const wxtp_token_key key = key_of(renewal);
+    WX_AUTO_HELD held = {0};
+    WX_AUTO_SCOPE scope = {0};
+    wxtp_status status = wx_scope_begin(&scope, core, WXTP_TX_SYNC, err);
+    if (status == WXTP_OK) {
+        status = wx_held_load(core, scope.tx, renewal->platform, renewal->appid, &held, err);
+    }
+    if (status != WXTP_OK) {
+        return status;
+    }
+    if (held.generation != got->generation) {
+        return WXTP_ERR_CONFLICT;
+    }
+    /* An answer without a refresh token leaves the one that was asked with in force. */
+    const char *refresh = got->refresh != NULL ? got->refresh : got->asked_with;
+    status = wx_held_enter(core, &held, renewal->kind, got->access, refresh, got->sent_wall_ms,
+                           got->expires_in_s, err);
+    if (status == WXTP_OK) {
+        status = wx_held_put(core, scope.tx, &held, got->generation, lease, err);
+    }
+    if (status != WXTP_OK) {
+        return status;
+    }
+    status = drop_old_spares(core, scope.tx, &key, got->sent_wall_ms);
+    if (status == WXTP_OK) {
+        status = wx_ops(core)->intent_delete(scope.tx, &key);
+        status = status == WXTP_ERR_NOT_FOUND ? WXTP_OK : status;
+    }
+    if (status == WXTP_OK && lease != NULL) {
+        status = wx_ops(core)->lease_release(scope.tx, lease);
+    }
+    if (status != WXTP_OK) {
+        return wx_store_fail(core, scope.tx, status, "store the token", err);
+    }
+    if (renewal->kind == WX_TOKEN_AUTHORIZER) {
+        status = wx_tenant_change(core, scope.tx, renewal->platform, renewal->appid,
+                                  back_from_reauthorization, core, err);
+        if (status != WXTP_OK && status != WXTP_ERR_NOT_FOUND) {
+            return status;
+        }
+    }
+    return wx_scope_commit(&scope, err);
+}
+
+static bool store_trouble(wxtp_status status)
+{
+    return status == WXTP_ERR_STORE || status == WXTP_ERR_STORE_BUSY || status == WXTP_ERR_NOMEM;
+}
+
+static wxtp_status store_with_lease(wx_renewal *renewal, wx_unsaved *got, const wxtp_lease *lease,
+                                    wx_err *err)
+{
+    wx_core *core = renewal->op->core;
+    wxtp_status status = WXTP_OK;
+    for (int tries = 1; tries <= COMMIT_TRIES; tries++) {
+        status = try_store(renewal, got, lease, err);
+        if (!store_trouble(status)) {
+            break;
+        }
+        wx_log(&core->log, WXTP_LOG_ERROR, "%s: a new token could not be stored yet: %s", renewal->appid,
+               err->message);
+        core->clock.sleep_ms(core->clock.user, wx_backoff_ms(core, tries));
+    }
+    if (status == WXTP_ERR_CONFLICT) {
+        status = keep_as_spare(renewal, got, err);
+    }
+    if (store_trouble(status)) {
+        const wx_err kept = *err;
+        if (!wx_flight_keep(core, renewal->flight, got)) {
+            wx_log(&core->log, WXTP_LOG_ERROR,
+                   "%s: a new token is lost for want of memory; the open intent will have "
+                   "it recovered",
+                   renewal->appid);
+        }
+        *err = kept;
+    }
+    return status;
+}
+
+wxtp_status wx_renewal_store(wx_renewal *renewal, wx_unsaved *got, wx_err *err)
+{
+    got->generation = renewal->held.generation;
+    const wxtp_status status = store_with_lease(renewal, got, &renewal->lease, err);
+    if (status == WXTP_OK && renewal->kind != WX_TOKEN_COMPONENT) {
+        atomic_fetch_add(&renewal->op->refreshes, 1);
+    }
+    return status;
+}
+
+/* What an earlier flight learnt and could not store comes first: nobody may use it before. */
+static wxtp_status store_unsaved(wx_renewal *renewal, wx_err *err)
+{
+    wx_unsaved *unsaved = wx_flight_unsaved(renewal->flight);
+    if (unsaved == NULL) {
+        return WXTP_OK;
+    }
+    wxtp_status status = try_store(renewal, unsaved, NULL, err);
+    if (status == WXTP_ERR_CONFLICT) {
+        status = keep_as_spare(renewal, unsaved, err);
+    }
+    if (status == WXTP_OK || status == WXTP_ERR_CONFLICT) {
+        wx_flight_drop_unsaved(renewal->flight);
+        return WXTP_OK;
+    }
+    return status;
+}
+
+/* ---- Asking ---- */
+
+/* The holder sends only while its lease outlives the call. */
+static bool lease_outlives_call(void *user)
+{
+    const wx_renewal *renewal = user;
+    return wx_boot_ms(renewal->op->core) < renewal->deadline_boot &&
+           renewal->deadline_boot <= renewal->lease.until_boot_ms;
+}
+
+static wx_sent ask_once(wx_renewal *renewal, const char *refresh_token, bool force, wx_unsaved *got,
+                        int64_t *errcode, int64_t *component_generation, wx_err *err)
+{
+    wx_question question = {.kind = renewal->kind,
+                            .appid = renewal->appid,
+                            .refresh_token = refresh_token,
+                            .tenant = renewal->tenant,
+                            .force = force,
+                            .may_send = lease_outlives_call,
+                            .may_send_user = renewal};
+    renewal->deadline_boot = wx_boot_ms(renewal->op->core) + renewal->op->core->settings.timeout_ms;
+    const wx_sent sent = wx_ask(renewal->op, &question, got, errcode, err);
+    *component_generation = question.component_generation;
+    return sent;
+}
+
+/* Own accounts: the unforced answer was the refused text again. */
+static wxtp_status may_force(wx_renewal *renewal, wx_err *err)
+{
+    wx_core *core = renewal->op->core;
+    wx_held *held = &renewal->held;
+    const int64_t now = wx_wall_ms(core);
+    const int64_t today = wx_beijing_day(now);
+    const int64_t count = held->forced_day == today ? held->forced_count : 0;
+    WX_AUTO_SCOPE scope = {0};
+    if (!core->settings.own_force_refresh || count >= FORCED_A_DAY ||
+        now - held->forced_ms < FORCED_APART_MS) {
+        wx_fail(err, WXTP_ERR_CREDENTIALS,
+                "WeChat refuses the token that stable_token answers, and a forced refresh is not "
+                "allowed now");
+        wx_err_hint(err,
+                    "see whether another program refreshes this account's token; forced refreshes are "
+                    "limited to %d a day, "
+                    "30 s apart",
+                    FORCED_A_DAY);
+        return err->status;
+    }
+    held->forced_day = today;
+    held->forced_count = count + 1;
+    held->forced_ms = now;
+    wxtp_status status = wx_scope_begin(&scope, core, WXTP_TX_SYNC, err);
+    if (status == WXTP_OK) {
+        status = wx_held_put(core, scope.tx, held, held->generation, &renewal->lease, err);
+    }
+    const wx_record record = {.platform = renewal->platform,
+                              .appid = renewal->appid,
+                              .call = "stable_token.force_refresh",
+                              .job_id = renewal->op->job_id,
+                              .token_generation = held->generation};
+    if (status == WXTP_OK) {
+        status = wx_record_add(core, scope.tx, &record, err);
+    }
+    return status == WXTP_OK ? wx_scope_commit(&scope, err) : status;
+}
+
+/* What to do after one question. */
+typedef enum next_step {
+    STEP_STORED,
+    STEP_AGAIN,
+    STEP_DEAD,
+    STEP_UNAUTHORIZED,
+    STEP_FROM_THE_TOP,
+    STEP_FAILED
+} next_step;
+
+static next_step after_refusal(wx_renewal *renewal, int64_t errcode, int64_t component_generation,
+                               wx_err *err)
+{
+    wx_op *op = renewal->op;
+    wx_core *core = op->core;
+    wx_err ignored = {0};
+    const wx_err kept = *err;
+    switch (wx_errcode_find(errcode)->class_) {
+    case WX_ERRCODE_REFRESH_TOKEN_DEAD:
+        return renewal->kind == WX_TOKEN_AUTHORIZER ? STEP_DEAD : STEP_FAILED;
+    case WX_ERRCODE_UNAUTHORIZED:
+        return renewal->kind == WX_TOKEN_AUTHORIZER ? STEP_UNAUTHORIZED : STEP_FAILED;
+    case WX_ERRCODE_TOKEN:
+        if (renewal->kind != WX_TOKEN_AUTHORIZER) {
+            return STEP_FAILED;
+        }
+        return wx_token_refused(core, core->settings.component, "", component_generation, &ignored) == WXTP_OK
+                   ? STEP_FROM_THE_TOP
+                   : STEP_FAILED;
+    case WX_ERRCODE_RATE:
+        return wx_wait_patiently(op, MINUTE_MS - wx_wall_ms(core) % MINUTE_MS + 1, err) ? STEP_AGAIN
+                                                                                        : STEP_FAILED;
+    case WX_ERRCODE_TICKET:
+        wx_ticket_ask(op);
+        *err = kept;
+        return STEP_FAILED;
+    default:
+        return STEP_FAILED;
+    }
+}
+
+/* One question under the lease, and what follows from its answer. */
+static next_step question(wx_renewal *renewal, const char *refresh_token, bool force, int *tries,
+                          wxtp_status *status, wx_err *err)
+{
+    wx_op *op = renewal->op;
+    wx_unsaved got = {0};
+    int64_t errcode = 0;
+    int64_t component_generation = 0;
+    next_step step = STEP_FAILED;
+    *status = wx_renewal_intend(renewal, err);
+    if (*status != WXTP_OK) {
+        return *status == WXTP_ERR_CONFLICT ? STEP_FROM_THE_TOP : STEP_FAILED;
+    }
+    const wx_sent sent = ask_once(renewal, refresh_token, force, &got, &errcode, &component_generation, err);
+    *status = err->status;
+    (*tries)++;
+    if (sent == WX_SENT_OK) {
+        const bool same_refused_text = renewal->kind == WX_TOKEN_OWN && !force &&
+                                       renewal->held.access != NULL &&
+                                       renewal->held.refused_generation >= renewal->held.generation &&
+                                       strcmp(got.access, renewal->held.access) == 0;
+        if (same_refused_text) {
+            step = STEP_DEAD;
+        } else {
+            *status = wx_renewal_store(renewal, &got, err);
+            step = *status == WXTP_OK             ? STEP_STORED
+                   : *status == WXTP_ERR_CONFLICT ? STEP_FROM_THE_TOP
+                                                  : STEP_FAILED;
+        }
+    } else if (sent == WX_SENT_REFUSED) {
+        step = after_refusal(renewal, errcode, component_generation, err);
+    } else {
+        renewal->outcome_unknown = renewal->outcome_unknown || sent == WX_SENT_UNKNOWN;
+        const bool lease_over = sent == WX_SENT_NOTHING && !lease_outlives_call(renewal) &&
+                                wx_boot_ms(op->core) >= renewal->lease.until_boot_ms;
+        const bool network = *status == WXTP_ERR_UNAVAILABLE;
+        if (lease_over) {
+            step = STEP_FROM_THE_TOP;
+        } else if (network && *tries < op->core->settings.max_tries &&
+                   wx_wait_patiently(op, wx_backoff_ms(op->core, *tries), err)) {
+            step = STEP_AGAIN;
+        }
+    }
+    wx_unsaved_free(&got);
+    if (step == STEP_FAILED) {
+        *status = err->status;
+    }
+    return step;
+}
+
+/* Asks with the current refresh token, then with what recovery brings. `again`: start over from the lease. */
+static wxtp_status ask_under_lease(wx_renewal *renewal, bool *again, wx_err *err)
+{
+    wx_recovery recovery = {0};
+    const char *refresh_token = renewal->held.refresh;
+    bool repeated_dead = false;
+    bool force = false;
+    int tries = 0;
+    wxtp_status status = WXTP_OK;
+    next_step step = STEP_AGAIN;
+    *again = false;
+    if (renewal->kind == WX_TOKEN_AUTHORIZER && refresh_token == NULL) {
+        status = wx_recovery_next(renewal, &recovery, false, &refresh_token, err);
+        step = status == WXTP_OK ? STEP_AGAIN : status == WXTP_ERR_CONFLICT ? STEP_FROM_THE_TOP : STEP_FAILED;
+    }
+    while (step == STEP_AGAIN) {
+        step = question(renewal, refresh_token, force, &tries, &status, err);
+        if (step == STEP_DEAD && renewal->kind == WX_TOKEN_OWN) {
+            status = may_force(renewal, err);
+            force = true;
+            step = status == WXTP_OK             ? STEP_AGAIN
+                   : status == WXTP_ERR_CONFLICT ? STEP_FROM_THE_TOP
+                                                 : STEP_FAILED;
+        } else if (step == STEP_DEAD && renewal->outcome_unknown && !repeated_dead) {
+            repeated_dead = true;
+            step = STEP_AGAIN;
+        } else if (step == STEP_DEAD || step == STEP_UNAUTHORIZED) {
+            status = wx_recovery_next(renewal, &recovery, step == STEP_UNAUTHORIZED, &refresh_token, err);
+            step = status == WXTP_OK             ? STEP_AGAIN
+                   : status == WXTP_ERR_CONFLICT ? STEP_FROM_THE_TOP
+                                                 : STEP_FAILED;
+        }
+    }
+    wx_recovery_free(&recovery);
+    *again = step == STEP_FROM_THE_TOP;
+    if (step != STEP_STORED) {
+        wx_renewal_give_up(renewal);
+    }
+    return step == STEP_STORED ? WXTP_OK : *again ? WXTP_OK : status;
+}
+
+/* A token that is refused time and again, long before its end and not by us, is being refreshed by someone
+ * else. */
+static wxtp_status foreign_refresher(wx_renewal *renewal, wx_err *err)
+{
+    wx_core *core = renewal->op->core;
+    const wx_held *held = &renewal->held;
+    const int64_t now = wx_wall_ms(core);
+    if (held->refused_generation < held->generation || now - held->issued_ms >= FOREIGN_APART_MS ||
+        wx_held_early_refusals(held->early_refusals, now) <= WX_EARLY_REFUSALS_MAX) {
+        return WXTP_OK;
+    }
+    wx_fail(err, WXTP_ERR_CREDENTIALS,
+            "WeChat keeps refusing this account's tokens long before their end: another program "
+            "seems to refresh them");
+    wx_err_hint(
+        err, "stop the other program, or have it share this database; wxtp-admin doctor lists such accounts");
+    wx_err_tenant(err, renewal->appid);
+    err->retry_after_ms = FOREIGN_APART_MS - (now - held->issued_ms);
+    return err->status;
+}
+
+static wxtp_status wait_for_other(wx_renewal *renewal, int64_t end_boot, wx_err *err)
+{
+    wx_core *core = renewal->op->core;
+    if (!renewal->patient) {
+        return WXTP_ERR_STATE;
+    }
+    if (wx_boot_ms(core) >= end_boot) {
+        wx_fail(err, WXTP_ERR_UNAVAILABLE, "another process's refresh of this token takes too long");
+        wx_err_tenant(err, renewal->appid);
+        return err->status;
+    }
+    return wx_pause(core, BUSY_POLL_MS, err);
+}
+
+static wxtp_status lead(wx_renewal *renewal, wx_err *err)
+{
+    wx_core *core = renewal->op->core;
+    const int64_t end_boot = wx_boot_ms(core) + 3 * lease_ms(renewal);
+    wxtp_status status = store_unsaved(renewal, err);
+    for (int round = 0; round < ROUNDS && status == WXTP_OK;) {
+        WX_AUTO_TOKEN component = {0};
+        bool done = false;
+        bool again = false;
+        /* Component first, then authorizer. */
+        if (renewal->kind == WX_TOKEN_AUTHORIZER) {
+            status = wx_token_component(renewal->op, &component, err);
+        }
+        if (status == WXTP_OK) {
+            status = take_lease(renewal, &done, err);
+        }
+        if (status == WXTP_ERR_STATE) {
+            status = wait_for_other(renewal, end_boot, err);
+            continue;
+        }
+        if (status != WXTP_OK || done) {
+            return status;
+        }
+        status = foreign_refresher(renewal, err);
+        if (status != WXTP_OK) {
+            wx_renewal_give_up(renewal);
+            return status;
+        }
+        status = ask_under_lease(renewal, &again, err);
+        if (status != WXTP_OK || !again) {
+            return status;
+        }
+        round++;
+    }
+    if (status == WXTP_OK) {
+        status = wx_fail(err, WXTP_ERR_CREDENTIALS,
+                         "the token could not be renewed: WeChat or other processes kept "
+                         "overtaking us");
+        wx_err_tenant(err, renewal->appid);
+    }
+    return status;
+}
+
+void wx_renewal_key(const char *platform, const char *appid, char *key, size_t size)
+{
+    snprintf(key, size, "token:%s:%s", platform, appid);
+}
+
+wxtp_status wx_renew(wx_renewal *renewal, wx_err *err)
+{
+    wx_core *core = renewal->op->core;
+    wx_renewal_key(renewal->platform, renewal->appid, renewal->key, sizeof(renewal->key));
+    const int64_t wait_ms = renewal->patient ? 4 * lease_ms(renewal) + core->settings.max_wait_ms : 0;
+    wxtp_status status = wx_flight_join(core, renewal->key, wait_ms, &renewal->flight, err);
+    if (status != WXTP_OK || renewal->flight == NULL) {
+        return status;
+    }
+    if (wx_stopping(core)) {
+        status = wx_fail(err, WXTP_ERR_INTERRUPTED, "stopped as asked");
+    } else {
+        status = lead(renewal, err);
+    }
+    wx_held_free(&renewal->held);
+    wx_flight_land(core, renewal->flight, status, err);
+    return status;
+}

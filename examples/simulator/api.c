@@ -203,6 +203,8 @@ static void identify_subject(const struct simulator *simulator, struct call *cal
         about = component;
     snprintf(call->about, sizeof call->about, "%s", about ? about : "");
     snprintf(call->about_component, sizeof call->about_component, "%s", component ? component : "");
+    json_tame(call->about);
+    json_tame(call->about_component);
 }
 
 void call_identify(struct simulator *simulator, struct call *call)

@@ -92,7 +92,7 @@ SIM_CALL(call_rid_get)
 
 static int64_t month_of(int64_t now_ms)
 {
-    time_t seconds = (time_t)(now_ms / 1000 + 8 * 3600);
+    time_t seconds = (time_t)(now_ms / 1000 + BEIJING_AHEAD_S);
     struct tm broken;
     gmtime_r(&seconds, &broken);
     return broken.tm_year * 12 + broken.tm_mon;

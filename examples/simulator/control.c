@@ -184,19 +184,20 @@ static void control_wait(struct control *control)
     int64_t count = json_integer_or(order, "count", 0);
     int64_t held = json_integer_or(order, "held", 0);
     int64_t timeout = json_integer_or(order, "timeout_ms", 10000);
-    uint64_t seen = (uint64_t)json_integer_or(order, "since", 0);
+    int64_t since = json_integer_or(order, "since", 0);
     if (!only(control, "path appid count held since timeout_ms"))
         return;
     if (timeout < 0 || timeout > WAIT_MOST_MS) {
         control_refuse(control, "timeout_ms: at most %d", WAIT_MOST_MS);
         return;
     }
+    uint64_t seen = since > 0 ? (uint64_t)since : 0;
     int64_t deadline = monotonic_ms() + timeout;
     int64_t calls = 0;
     bool reached = false;
     simulator->watchers++;
     for (;;) {
-        if (seen < simulator->journal.first)
+        if (seen + 1 < simulator->journal.first)
             seen = simulator->journal.first - 1;
         for (; seen + 1 < simulator->journal.next; seen++)
             calls += journal_matches(journal_entry(&simulator->journal, seen + 1), path, appid);

@@ -19,6 +19,12 @@ static bool good_appid(const char *appid)
     return appid && appid[0] && strlen(appid) < APPID_SIZE;
 }
 
+static bool life_in_bounds(struct json_object *order, const char *key)
+{
+    int64_t life = json_integer_or(order, key, 0);
+    return life >= 0 && life <= LIFE_MOST_S;
+}
+
 static void replace_from(struct json_object *order, const char *key, char **slot)
 {
     const char *text = json_text(order, key);
@@ -177,6 +183,10 @@ static void set_merchant(struct control *control, struct json_object *order)
         return;
     if (!good_appid(appid) || (kind && !account_kind_read(kind, &read))) {
         control_refuse(control, "appid, and kind: service, subscription, mini_program or channels");
+        return;
+    }
+    if (!life_in_bounds(order, "token_life_s")) {
+        control_refuse(control, "token_life_s: 0 to %d", LIFE_MOST_S);
         return;
     }
     if (!read_sets(control, json_get(order, "permission_sets"), sets))
@@ -359,6 +369,10 @@ void control_set_cloud(struct control *control)
     }
     if (text && token_find(world, text)) {
         control_refuse(control, "token: in use already");
+        return;
+    }
+    if (!life_in_bounds(order, "life_s")) {
+        control_refuse(control, "life_s: 0 to %d", LIFE_MOST_S);
         return;
     }
     memcpy(world->cloud.owner, owner, strlen(owner) + 1);

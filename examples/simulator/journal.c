@@ -59,7 +59,8 @@ bool path_matches(const char *pattern, const char *path)
 
 bool journal_matches(const struct journal_entry *entry, const char *path, const char *appid)
 {
-    return (!path || path_matches(path, entry->path)) && (!appid || strcmp(appid, entry->appid) == 0);
+    return entry->path && (!path || path_matches(path, entry->path)) &&
+           (!appid || strcmp(appid, entry->appid) == 0);
 }
 
 static struct json_object *entry_show(const struct journal_entry *entry)

@@ -95,6 +95,10 @@ bool words_have(const char *keys, const char *key)
 
 bool json_only(struct json_object *object, const char *keys, char *why, size_t why_size)
 {
+    if (!json_object_is_type(object, json_type_object)) {
+        snprintf(why, why_size, "not an object");
+        return false;
+    }
     json_object_object_foreach(object, key, value)
     {
         (void)value;
@@ -124,6 +128,13 @@ void json_put_integer(struct json_object *object, const char *key, int64_t value
 void json_put_flag(struct json_object *object, const char *key, bool value)
 {
     json_put(object, key, json_object_new_boolean(value));
+}
+
+void json_tame(char *text)
+{
+    for (; *text; text++)
+        if (*text < 0x20 || *text > 0x7e)
+            *text = '?';
 }
 
 char *json_print(struct json_object *object)

@@ -30,6 +30,9 @@ void json_put_integer(struct json_object *object, const char *key, int64_t value
 void json_put_flag(struct json_object *object, const char *key, bool value);
 void json_put(struct json_object *object, const char *key, struct json_object *value);
 
+/* Bytes that are not printable ASCII become '?', so that the text may stand in any JSON. */
+void json_tame(char *text);
+
 /* The object as compact text, owned by the caller. */
 char *json_print(struct json_object *object);
 

@@ -69,7 +69,8 @@ static void put_length(unsigned char *at, size_t length)
 static unsigned char *plaintext(const struct seal *seal, size_t *size)
 {
     const char *appid = seal->forgery == FORGE_APPID ? "wxffffffffffffffff" : seal->appid;
-    size_t bare = HEAD + seal->size + strlen(appid);
+    size_t appid_size = strlen(appid);
+    size_t bare = HEAD + seal->size + appid_size;
     size_t padding = PAD_BLOCK - bare % PAD_BLOCK;
     unsigned char *plain = sim_alloc(bare + padding);
     if (seal->random)
@@ -83,7 +84,7 @@ static unsigned char *plaintext(const struct seal *seal, size_t *size)
         length = UINT32_MAX;
     put_length(plain + SEAL_RANDOM, length);
     memcpy(plain + HEAD, seal->message, seal->size);
-    memcpy(plain + HEAD + seal->size, appid, strlen(appid));
+    memcpy(plain + HEAD + seal->size, appid, appid_size);
     memset(plain + bare, (int)padding, padding);
     *size = bare + padding;
     if (seal->forgery == FORGE_PADDING) {

@@ -59,7 +59,11 @@ static char *shown_query(const struct call *call)
             value = sim_format("%s#%u", token_kind_name(call->token->kind), call->token->generation);
         else
             value = sim_copy(strcmp(argument->name, "secret") == 0 ? "(secret)" : "(unknown)");
-        json_put_text(shown, argument->name, value);
+        char *name = sim_copy(argument->name);
+        json_tame(name);
+        json_tame(value);
+        json_put_text(shown, name, value);
+        free(name);
         free(value);
     }
     char *text = json_print(shown);
@@ -76,6 +80,8 @@ static struct journal_entry *note_arrival(struct simulator *simulator, const str
     entry->ms = world_now_ms(&simulator->world);
     entry->method = sim_copy(request->method);
     entry->path = sim_copy(request->path);
+    json_tame(entry->method);
+    json_tame(entry->path);
     entry->query = shown_query(call);
     if (simulator->world.settings.journal_bodies)
         entry->body = sim_copy_n(request->body, request->size);

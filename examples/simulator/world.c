@@ -137,7 +137,7 @@ int64_t world_now_ms(const struct world *world)
 
 int64_t beijing_day(int64_t now_ms)
 {
-    return (now_ms / 1000 + 8 * 3600) / 86400;
+    return (now_ms / 1000 + BEIJING_AHEAD_S) / 86400;
 }
 
 struct component *component_find(const struct world *world, const char *appid)

@@ -23,7 +23,7 @@ enum token_kind {
 
 enum account_kind { KIND_SERVICE, KIND_SUBSCRIPTION, KIND_MINI_PROGRAM, KIND_CHANNELS };
 
-enum { APPID_SIZE = 64, LARGEST_SET = 255 };
+enum { APPID_SIZE = 64, LARGEST_SET = 255, BEIJING_AHEAD_S = 28800, LIFE_MOST_S = 1000000000 };
 
 struct component;
 struct merchant;

@@ -11,13 +11,10 @@
  * Stands before every allocation. It keeps the release function itself and not the allocator's address,
  * because errors and results outlive the platform whose copy of the allocator made them.
  */
-typedef union wx_prefix {
-    struct {
-        void (*release)(void *user, void *memory); /* NULL: free */
-        void *user;
-        size_t size; /* of what follows */
-    } is;
-    max_align_t align;
+typedef struct wx_prefix {
+    _Alignas(max_align_t) void (*release)(void *user, void *memory); /* NULL: free */
+    void *user;
+    size_t size; /* of what follows */
 } wx_prefix;
 
 static_assert(sizeof(wx_prefix) % alignof(max_align_t) == 0,
@@ -45,9 +42,9 @@ void *wx_alloc(const wxtp_allocator *allocator, size_t size)
         return NULL;
     }
     memset(prefix, 0, whole);
-    prefix->is.release = allocator ? allocator->release : NULL;
-    prefix->is.user = allocator ? allocator->user : NULL;
-    prefix->is.size = size;
+    prefix->release = allocator ? allocator->release : NULL;
+    prefix->user = allocator ? allocator->user : NULL;
+    prefix->size = size;
     return prefix + 1;
 }
 
@@ -63,7 +60,7 @@ void *wx_resize(const wxtp_allocator *allocator, void *memory, size_t size)
 {
     void *fresh = wx_alloc(allocator, size);
     if (fresh && memory) {
-        size_t old = prefix_of(memory)->is.size;
+        size_t old = prefix_of(memory)->size;
         memcpy(fresh, memory, old < size ? old : size);
         wx_free(memory);
     }
@@ -93,9 +90,9 @@ void wx_free(void *memory)
         return;
     }
     wx_prefix *prefix = prefix_of(memory);
-    void (*release)(void *user, void *memory) = prefix->is.release;
-    void *user = prefix->is.user;
-    OPENSSL_cleanse(prefix, sizeof(wx_prefix) + prefix->is.size);
+    void (*release)(void *user, void *memory) = prefix->release;
+    void *user = prefix->user;
+    OPENSSL_cleanse(prefix, sizeof(wx_prefix) + prefix->size);
     if (release) {
         release(user, prefix);
     } else {

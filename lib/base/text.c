@@ -102,6 +102,17 @@ bool wx_utf8_ok(const char *text, size_t len)
     return true;
 }
 
+/* Whether what is left is the beginning of a sequence and no more. */
+static bool cut_character(const unsigned char *bytes, size_t len)
+{
+    for (size_t at = 1; at < len; at++) {
+        if ((bytes[at] & 0xC0) != 0x80) {
+            return false;
+        }
+    }
+    return len < 4 && bytes[0] >= 0xC2 && bytes[0] <= 0xF4;
+}
+
 void wx_text_one_line(char *text)
 {
     unsigned char *bytes = (unsigned char *)text;
@@ -112,8 +123,7 @@ void wx_text_one_line(char *text)
         bool control = size == 1 && (bytes[at] < 0x20 || bytes[at] == 0x7F);
         bool control_c1 = size == 2 && bytes[at] == 0xC2 && bytes[at + 1] < 0xA0;
         if (size == 0) {
-            /* A character that was cut at the end goes; elsewhere a stray byte is shown as such. */
-            if (len - at < 4 && bytes[at] >= 0xC2) {
+            if (cut_character(bytes + at, len - at)) {
                 text[at] = '\0';
                 return;
             }

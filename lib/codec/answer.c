@@ -72,7 +72,8 @@ void wx_answer_read(wx_answer *answer, long http_status, const char *body, size_
     wx_text_one_line(answer->errmsg);
     find_rid(answer, object, errmsg);
     /* Absent is not success: an answer must carry what was asked for, or say 0 itself. */
-    answer->sensible = answer->errcode != 0 || (wants ? has_member(object, wants) : answer->has_errcode);
+    bool whole = wants ? wants[0] == '\0' || has_member(object, wants) : answer->has_errcode;
+    answer->sensible = answer->errcode != 0 || whole;
     if (answer->sensible) {
         answer->json = object;
         object = NULL;

@@ -17,7 +17,8 @@ typedef struct wx_answer {
     struct json_object *json; /* NULL unless sensible */
 } wx_answer;
 
-/* `wants`: a member that a success without errcode must have ("access_token"), NULL: errcode 0 is demanded. */
+/* `wants`: a member that a success without errcode must have ("access_token"), NULL: errcode 0 is demanded,
+ * "": any object will do. */
 void wx_answer_read(wx_answer *answer, long http_status, const char *body, size_t len, const char *wants);
 void wx_answer_free(wx_answer *answer);
 #define WX_AUTO_ANSWER __attribute__((cleanup(wx_answer_free))) wx_answer

@@ -15,18 +15,40 @@ static void tokener_free_at(struct json_tokener **tokener)
     }
 }
 
-/* NUL, raw or as an escape: json-c would cut a member's name there, so that one name could pass for another.
- */
-static bool has_nul(const char *text, size_t len)
+/* Whether what stands outside strings may be JSON; json-c would also take 'x', NaN, Infinity and "1." */
+static bool bare_ok(const char *text, size_t len)
 {
+    switch (text[0]) {
+    case '\'':
+    case 'N':
+    case 'I':
+        return false;
+    case '.':
+        return len > 1 && text[1] >= '0' && text[1] <= '9';
+    default:
+        return true;
+    }
+}
+
+/*
+ * Refuses what json-c lets pass. NUL, raw or as an escape: it would cut a member's name there, so that one
+ * name could pass for another.
+ */
+static bool scan_ok(const char *text, size_t len)
+{
+    bool in_string = false;
     bool escaped = false;
     for (size_t at = 0; at < len; at++) {
         if (text[at] == '\0' || (escaped && len - at >= 5 && memcmp(text + at, "u0000", 5) == 0)) {
-            return true;
+            return false;
         }
-        escaped = text[at] == '\\' && !escaped;
+        if (!in_string && !bare_ok(text + at, len - at)) {
+            return false;
+        }
+        in_string = in_string != (text[at] == '"' && !escaped);
+        escaped = in_string && text[at] == '\\' && !escaped;
     }
-    return false;
+    return true;
 }
 
 static bool blank(char c)
@@ -36,7 +58,7 @@ static bool blank(char c)
 
 struct json_object *wx_json_parse(const char *text, size_t len)
 {
-    if (!text || len > INPUT_MAX || has_nul(text, len) || !wx_utf8_ok(text, len)) {
+    if (!text || len > INPUT_MAX || !scan_ok(text, len) || !wx_utf8_ok(text, len)) {
         return NULL;
     }
     __attribute__((cleanup(tokener_free_at))) struct json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);

@@ -22,7 +22,8 @@ void wx_info_free(wx_info *info)
     *info = (wx_info){0};
 }
 
-/* ---- Reading the answer -------------------------------------------------------------------------------------- */
+/* ---- Reading the answer
+ * -------------------------------------------------------------------------------------- */
 
 static int compare_ids(const void *a, const void *b)
 {
@@ -74,7 +75,8 @@ wxtp_status wx_info_sets(wx_core *core, struct json_object *func_info, char **te
     return *text ? WXTP_OK : wx_fail_nomem(err);
 }
 
-static bool copy_member(wx_core *core, struct json_object *object, const char *name, bool empty_counts, char **copy)
+static bool copy_member(wx_core *core, struct json_object *object, const char *name, bool empty_counts,
+                        char **copy)
 {
     const char *text = wx_json_str(object, name);
     if (!text || (!*text && !empty_counts)) {
@@ -149,8 +151,8 @@ wxtp_status wx_info_read(wx_op *op, const char *appid, wx_info *info, wx_err *er
     }
     WX_AUTO_ANSWER answer = {0};
     info->sent_ms = wx_wall_ms(core);
-    wx_sent sent = wx_send_platform(op, WX_API_GET_AUTHORIZER_INFO, wx_buf_str(&body), "authorizer_info", NULL, 0, true,
-                                    &answer, err);
+    wx_sent sent = wx_send_platform(op, WX_API_GET_AUTHORIZER_INFO, wx_buf_str(&body), "authorizer_info",
+                                    NULL, 0, true, &answer, err);
     if (sent == WX_SENT_OK) {
         return read_answer(core, answer.json, info, err);
     }
@@ -162,7 +164,8 @@ wxtp_status wx_info_read(wx_op *op, const char *appid, wx_info *info, wx_err *er
     return err->status;
 }
 
-/* ---- Entering it --------------------------------------------------------------------------------------------- */
+/* ---- Entering it
+ * --------------------------------------------------------------------------------------------- */
 
 void wx_info_enter(const wx_info *info, wxtp_tenant_row *row)
 {
@@ -249,7 +252,8 @@ static wxtp_tenant_status status_when_authorized(const entering *self, wxtp_tena
         return WXTP_TENANT_AUTHORIZING;
     }
     /* With no refresh token anywhere only a new authorization helps. */
-    return info->refresh_token || self->has_refresh ? WXTP_TENANT_AUTHORIZED : WXTP_TENANT_REAUTHORIZATION_REQUIRED;
+    return info->refresh_token || self->has_refresh ? WXTP_TENANT_AUTHORIZED
+                                                    : WXTP_TENANT_REAUTHORIZATION_REQUIRED;
 }
 
 static void enter_status(entering *self, wxtp_tenant_row *row)
@@ -278,8 +282,9 @@ static bool same_text(const char *a, const char *b)
 
 static bool same_profile(const wxtp_tenant_row *a, const wxtp_tenant_row *b)
 {
-    return a->account == b->account && a->service_type == b->service_type && a->verify_type == b->verify_type &&
-           a->account_status == b->account_status && a->status == b->status && a->removed == b->removed &&
+    return a->account == b->account && a->service_type == b->service_type &&
+           a->verify_type == b->verify_type && a->account_status == b->account_status &&
+           a->status == b->status && a->removed == b->removed &&
            same_text(a->permission_sets, b->permission_sets);
 }
 
@@ -327,8 +332,7 @@ static wxtp_status enter_authorizer(entering *self, const char *appid, bool may_
     if (status != WXTP_OK && status != WXTP_ERR_NOT_FOUND) {
         return status;
     }
-    wxtp_tenant_row row =
-        tenant ? tenant->row : wx_tenant_row_new(component, appid, self->now_ms);
+    wxtp_tenant_row row = tenant ? tenant->row : wx_tenant_row_new(component, appid, self->now_ms);
     bool absent = !tenant || row.removed;
     if (absent && (!may_create || !self->info->authorized)) {
         return WXTP_OK;
@@ -385,12 +389,8 @@ wxtp_status wx_account_enter(wx_core *core, wxtp_tx *tx, const char *appid, cons
                              const wx_info *info, bool may_create, wx_account_change *change, wx_err *err)
 {
     *change = (wx_account_change){.authorized = info->authorized};
-    entering self = {.core = core,
-                     .tx = tx,
-                     .before = before,
-                     .info = info,
-                     .change = change,
-                     .now_ms = wx_wall_ms(core)};
+    entering self = {
+        .core = core, .tx = tx, .before = before, .info = info, .change = change, .now_ms = wx_wall_ms(core)};
     bool cloud = false;
     wxtp_status status = cloud_of_platform(core, tx, appid, &cloud, err);
     if (status == WXTP_OK) {
@@ -435,14 +435,16 @@ wxtp_status wx_account_refresh(wx_op *op, const char *appid, bool may_create, bo
     return WXTP_OK;
 }
 
-/* ---- The list ------------------------------------------------------------------------------------------------ */
+/* ---- The list
+ * ------------------------------------------------------------------------------------------------ */
 
 typedef struct list_page {
     int64_t rows, total;
     bool stop;
 } list_page;
 
-static wxtp_status read_page(wx_op *op, int64_t offset, wx_list_visitor *each, void *user, list_page *page, wx_err *err)
+static wxtp_status read_page(wx_op *op, int64_t offset, wx_list_visitor *each, void *user, list_page *page,
+                             wx_err *err)
 {
     wx_core *core = op->core;
     WX_AUTO_BUF body;
@@ -452,8 +454,8 @@ static wxtp_status read_page(wx_op *op, int64_t offset, wx_list_visitor *each, v
         !wx_buf_printf(&body, ",\"offset\":%lld,\"count\":%d}", (long long)offset, LIST_PAGE)) {
         return wx_fail_nomem(err);
     }
-    wx_sent sent = wx_send_platform(op, WX_API_GET_AUTHORIZER_LIST, wx_buf_str(&body), "total_count", NULL, 0, true,
-                                    &answer, err);
+    wx_sent sent = wx_send_platform(op, WX_API_GET_AUTHORIZER_LIST, wx_buf_str(&body), "total_count", NULL, 0,
+                                    true, &answer, err);
     if (sent != WX_SENT_OK) {
         return err->status;
     }
@@ -465,8 +467,8 @@ static wxtp_status read_page(wx_op *op, int64_t offset, wx_list_visitor *each, v
         const char *appid = wx_json_str(row, "authorizer_appid");
         const char *refresh = wx_json_str(row, "refresh_token");
         if (appid && wx_appid_ok(appid)) {
-            page->stop = !each(user, appid, refresh && *refresh ? refresh : NULL, wx_json_int(row, "auth_time", 0),
-                               page->total);
+            page->stop = !each(user, appid, refresh && *refresh ? refresh : NULL,
+                               wx_json_int(row, "auth_time", 0), page->total);
         }
     }
     return WXTP_OK;

@@ -9,9 +9,13 @@
  * `appid` "" where it is not known yet. */
 wxtp_status wx_code_put(wx_core *core, wxtp_tx *tx, const char *code, const char *appid,
                         int64_t create_time_s, int64_t expires_ms, wx_err *err);
+/* WXTP_ERR_NOT_FOUND without filling `err` where the code is not known. */
+wxtp_status wx_code_state_get(wx_core *core, wxtp_tx *tx, const char *code, wxtp_code_state *state,
+                              wx_err *err);
 
-/* Exchanges a stored code, unless that is done: `appid` receives whose it was. Only one process at a time
- * does it (lease). WXTP_ERR_CREDENTIALS: WeChat calls it bad, and info does not help. */
+/* Exchanges a stored code, unless that is done: `appid` receives whose it was. One that is not stored is
+ * stored first. Only one process at a time does it (lease). WXTP_ERR_CREDENTIALS: WeChat calls it bad, and
+ * info does not help. */
 wxtp_status wx_code_exchange(wx_op *op, const char *code, char appid[WX_APPID_MAX], wx_err *err);
 /* Exchanges all open codes of the component (those of `appid` where it is not NULL); errors are logged, the
  * last kept. */

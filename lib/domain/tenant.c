@@ -6,7 +6,8 @@
 
 #include "domain/storage.h"
 
-/* ---- Copying ------------------------------------------------------------------------------------------------- */
+/* ---- Copying
+ * ------------------------------------------------------------------------------------------------- */
 
 static const char *or_empty(const char *text)
 {
@@ -99,10 +100,11 @@ void wx_tenant_free_at(wx_tenant **tenant)
     wx_tenant_free(*tenant);
 }
 
-/* ---- Finding ------------------------------------------------------------------------------------------------- */
+/* ---- Finding
+ * ------------------------------------------------------------------------------------------------- */
 
-wxtp_status wx_tenant_load(wx_core *core, wxtp_tx *tx, const char *platform, const char *appid, wx_tenant **tenant,
-                           wx_err *err)
+wxtp_status wx_tenant_load(wx_core *core, wxtp_tx *tx, const char *platform, const char *appid,
+                           wx_tenant **tenant, wx_err *err)
 {
     wxtp_tenant_row row = {0};
     wxtp_status status = wx_ops(core)->tenant_get(tx, platform, appid, &row);
@@ -131,9 +133,11 @@ static wxtp_status fail_unknown(const char *appid, wx_err *err)
 {
     wx_fail(err, WXTP_ERR_REFUSED, "%.63s is not a tenant here", appid);
     wx_err_kind(err, "unknown_tenant");
-    wx_err_hint(err, "Have the merchant authorize the platform, add the account, or run `wxtp-admin tenant sync %.63s` "
-                     "if it has authorized before.",
-                appid);
+    wx_err_hint(
+        err,
+        "Have the merchant authorize the platform, add the account, or run `wxtp-admin tenant sync %.63s` "
+        "if it has authorized before.",
+        appid);
     wx_err_tenant(err, appid);
     return err->status;
 }
@@ -171,7 +175,8 @@ wxtp_status wx_tenant_find(wx_core *core, const char *appid, wx_tenant **tenant,
     return WXTP_OK;
 }
 
-/* ---- Reading ------------------------------------------------------------------------------------------------- */
+/* ---- Reading
+ * ------------------------------------------------------------------------------------------------- */
 
 wxtp_tenant_row wx_tenant_row_new(const char *platform, const char *appid, int64_t now_ms)
 {
@@ -241,7 +246,8 @@ bool wx_tenant_has_set(const wx_tenant *tenant, int set)
     return false;
 }
 
-/* ---- Changing ------------------------------------------------------------------------------------------------ */
+/* ---- Changing
+ * ------------------------------------------------------------------------------------------------ */
 
 wxtp_status wx_tenant_change(wx_core *core, wxtp_tx *tx, const char *platform, const char *appid,
                              bool (*change)(void *user, wxtp_tenant_row *row), void *user, wx_err *err)

@@ -222,8 +222,9 @@ static bool prepare(const wx_http_curl *self, handle *made, const wxtp_http_requ
         SET(CURLOPT_POSTFIELDS, request->body ? request->body : "");
         SET(CURLOPT_HTTPHEADER, self->post_headers);
     } else {
-        SET(CURLOPT_HTTPGET, 1L);
+        /* In this order: to set the fields, though to NULL, makes it a POST. */
         SET(CURLOPT_POSTFIELDS, NULL);
+        SET(CURLOPT_HTTPGET, 1L);
         SET(CURLOPT_HTTPHEADER, NULL);
     }
     return ok;
@@ -284,22 +285,27 @@ static bool finished(CURLM *multi, CURLcode *code)
     return false;
 }
 
+static size_t received(const handle *used)
+{
+    return used->now->body.len + used->now->header_bytes;
+}
+
 /* Reads what has arrived by now, until nothing is left to be read; the answer's ceiling bounds it. */
-static bool last_look(const transfer *now, CURLM *multi, CURLcode *code)
+static bool last_look(const handle *used, CURLcode *code)
 {
     for (int look = 0; look < LAST_LOOKS; look++) {
-        size_t before = now->body.len + now->header_bytes;
+        size_t before = received(used);
         int running = 0;
         int ready = 0;
-        if (curl_multi_perform(multi, &running) != CURLM_OK) {
+        if (curl_multi_perform(used->multi, &running) != CURLM_OK) {
             return false;
         }
-        if (finished(multi, code)) {
+        if (finished(used->multi, code)) {
             return true;
         }
         /* TLS may hold more than the socket shows. */
-        bool more = now->body.len + now->header_bytes > before;
-        if (curl_multi_poll(multi, NULL, 0, 0, &ready) != CURLM_OK || (ready == 0 && !more)) {
+        bool more = received(used) > before;
+        if (curl_multi_poll(used->multi, NULL, 0, 0, &ready) != CURLM_OK || (ready == 0 && !more)) {
             return false;
         }
     }
@@ -307,8 +313,10 @@ static bool last_look(const transfer *now, CURLM *multi, CURLcode *code)
 }
 
 /* False: it was cut at the deadline, or libcurl failed. */
-static bool run(transfer *now, CURLM *multi, CURLcode *code, bool *in_time)
+static bool run(const handle *used, CURLcode *code, bool *in_time)
 {
+    const transfer *now = used->now;
+    CURLM *multi = used->multi;
     const wxtp_clock *clock = &now->self->clock;
     *in_time = true;
     for (;;) {
@@ -322,7 +330,7 @@ static bool run(transfer *now, CURLM *multi, CURLcode *code, bool *in_time)
         int64_t left_ms = now->deadline_ms - clock->boot_ms(clock->user);
         if (left_ms <= 0) {
             *in_time = false;
-            return last_look(now, multi, code);
+            return last_look(used, code);
         }
         /* In slices, because the clock may be another than the one that poll goes by. */
         int wait_ms = left_ms < SLICE_MS ? (int)left_ms : SLICE_MS;
@@ -378,7 +386,7 @@ static bool carry_out(wx_http_curl *self, handle *used, transfer *now, wxtp_http
     }
     CURLcode code = CURLE_OK;
     bool in_time = true;
-    bool ended = run(now, used->multi, &code, &in_time);
+    bool ended = run(used, &code, &in_time);
     bool answered = ended && code == CURLE_OK;
     if (answered) {
         (void)curl_easy_getinfo(used->easy, CURLINFO_RESPONSE_CODE, &answer->status);

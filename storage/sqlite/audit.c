@@ -86,12 +86,12 @@ wxtp_status sq_audit_add(wxtp_tx *tx, const wxtp_audit_row *row)
     return sq_run(&q);
 }
 
-#define LAST_OF(platform, rest)                                                                                 \
-    "SELECT * FROM(SELECT " AUDIT " FROM audit WHERE platform=" platform rest                                   \
+#define LAST_OF(platform, rest)                                                                              \
+    "SELECT * FROM(SELECT " AUDIT " FROM audit WHERE platform=" platform rest                                \
     " AND time_ms>=?2 ORDER BY time_ms DESC,id DESC LIMIT ?3)"
-#define LAST(rest)                                                                                              \
-    "SELECT * FROM(" LAST_OF("?1", rest) " UNION ALL " LAST_OF("'' AND ?1<>''", rest)                           \
-    " ORDER BY time_ms DESC,id DESC LIMIT ?3) ORDER BY time_ms,id"
+#define LAST(rest)                                                                                           \
+    "SELECT * FROM(" LAST_OF("?1", rest) " UNION ALL " LAST_OF(                                              \
+        "'' AND ?1<>''", rest) " ORDER BY time_ms DESC,id DESC LIMIT ?3) ORDER BY time_ms,id"
 
 wxtp_status sq_audit_list(wxtp_tx *tx, const wxtp_audit_filter *filter,
                           bool (*each)(void *, const wxtp_audit_row *), void *user)
@@ -139,11 +139,12 @@ static wxtp_status prune_one(wxtp_tx *tx, const char *sql, int64_t before_ms, in
 /* Platform by platform, by index. */
 static wxtp_status prune_audit(wxtp_tx *tx, int64_t before_ms, int64_t *deleted)
 {
-    return prune_one(tx,
-                     "WITH RECURSIVE p(name) AS(SELECT min(platform) FROM audit UNION ALL SELECT(SELECT min(platform) "
-                     "FROM audit WHERE platform>p.name) FROM p WHERE p.name IS NOT NULL) DELETE FROM audit WHERE "
-                     "platform IN(SELECT name FROM p WHERE name IS NOT NULL) AND time_ms<?",
-                     before_ms, deleted);
+    return prune_one(
+        tx,
+        "WITH RECURSIVE p(name) AS(SELECT min(platform) FROM audit UNION ALL SELECT(SELECT min(platform) "
+        "FROM audit WHERE platform>p.name) FROM p WHERE p.name IS NOT NULL) DELETE FROM audit WHERE "
+        "platform IN(SELECT name FROM p WHERE name IS NOT NULL) AND time_ms<?",
+        before_ms, deleted);
 }
 
 static wxtp_status prune_jobs(wxtp_tx *tx, int64_t before_ms, int64_t *deleted)
@@ -173,16 +174,16 @@ static wxtp_status prune_jobs(wxtp_tx *tx, int64_t before_ms, int64_t *deleted)
 static wxtp_status prune_code_leases(wxtp_tx *tx, int64_t before_ms)
 {
     int64_t unused = 0;
-    wxtp_status status =
-        prune_one(tx,
-                  "INSERT OR REPLACE INTO counters SELECT 'lease_floor',max(coalesce((SELECT value FROM counters "
-                  "WHERE name='lease_floor'),0),coalesce(max(fence),0)) FROM leases WHERE name>='code:' AND "
-                  "name<'code;' AND owner=0 AND taken_ms<?",
-                  before_ms, &unused);
+    wxtp_status status = prune_one(
+        tx,
+        "INSERT OR REPLACE INTO counters SELECT 'lease_floor',max(coalesce((SELECT value FROM counters "
+        "WHERE name='lease_floor'),0),coalesce(max(fence),0)) FROM leases WHERE name>='code:' AND "
+        "name<'code;' AND owner=0 AND taken_ms<?",
+        before_ms, &unused);
     if (status == WXTP_OK)
-        status = prune_one(tx,
-                           "DELETE FROM leases WHERE name>='code:' AND name<'code;' AND owner=0 AND taken_ms<?",
-                           before_ms, &unused);
+        status = prune_one(
+            tx, "DELETE FROM leases WHERE name>='code:' AND name<'code;' AND owner=0 AND taken_ms<?",
+            before_ms, &unused);
     return status;
 }
 

@@ -32,17 +32,29 @@ static int copy_pages(sqlite3 *to, sqlite3 *from)
     return end;
 }
 
-/* Copies `from` to the new file `path` and lets `change` work on it. */
-static wxtp_status copy_to(const sq_memory *memory, sqlite3 *from, const char *path,
-                           wxtp_status (*change)(sqlite3 *, char *, size_t), char *message, size_t size)
+/* The new file's full name: SQLite reads "file:..." as more than a name. */
+static wxtp_status new_name(const sq_memory *memory, const char *path, char **name, char *message,
+                            size_t size)
 {
-    char suffix[SQ_NONCE + 1] = ".";
     struct stat facts;
-    sqlite3 *to = NULL;
+    bool exists = false;
     if (lstat(path, &facts) == 0) {
         sq_say(message, size, "%s exists", path);
         return WXTP_ERR_EXISTS;
     }
+    errno = ENOMEM;
+    *name = sq_file_real(memory, path, &exists);
+    if (*name == NULL)
+        sq_say(message, size, "%s: %s", path, strerror(errno));
+    return *name != NULL ? WXTP_OK : errno == ENOMEM ? WXTP_ERR_NOMEM : WXTP_ERR_STORE;
+}
+
+/* Copies `from` to the new file `path` and lets `change` work on it. */
+static wxtp_status copy_to_real(const sq_memory *memory, sqlite3 *from, const char *path,
+                                wxtp_status (*change)(sqlite3 *, char *, size_t), char *message, size_t size)
+{
+    char suffix[SQ_NONCE + 1] = ".";
+    sqlite3 *to = NULL;
     if (!sq_nonce(suffix + 1))
         return WXTP_ERR_STORE;
     char *name = sq_join(memory, path, suffix);
@@ -72,12 +84,23 @@ static wxtp_status copy_to(const sq_memory *memory, sqlite3 *from, const char *p
     if (status == WXTP_OK) {
         status = sq_file_publish(name, path);
         if (status == WXTP_OK && sq_folder_sync(memory, path) != 0)
-            status = WXTP_ERR_STORE;
+            status = errno == ENOMEM ? WXTP_ERR_NOMEM : WXTP_ERR_STORE;
         if (status != WXTP_OK)
             sq_say(message, size, "%s: %s", path, strerror(errno));
     }
     sq_file_discard(memory, name);
     sq_release(memory, name);
+    return status;
+}
+
+static wxtp_status copy_to(const sq_memory *memory, sqlite3 *from, const char *path,
+                           wxtp_status (*change)(sqlite3 *, char *, size_t), char *message, size_t size)
+{
+    char *real = NULL;
+    wxtp_status status = new_name(memory, path, &real, message, size);
+    if (status == WXTP_OK)
+        status = copy_to_real(memory, from, real, change, message, size);
+    sq_release(memory, real);
     return status;
 }
 
@@ -100,7 +123,8 @@ wxtp_status sq_backup(wxtp_store *base, const char *path)
     return status;
 }
 
-/* States: 0 building, 1 running, 2 paused; paused by 9: restored. Claims of batches keep growing above the floor. */
+/* States: 0 building, 1 running, 2 paused; paused by 9: restored. Claims of batches keep growing above the
+ * floor. */
 static const char another_instance[] =
     "BEGIN IMMEDIATE;"
     "DELETE FROM meta WHERE name='instance';"
@@ -149,8 +173,8 @@ static wxtp_status no_leftovers(const sq_memory *memory, const char *path, char 
     return status;
 }
 
-WXTP_API wxtp_status wxtp_sqlite_restore(const wxtp_sqlite_options *from, const char *backup_path, char *message,
-                                         size_t message_size)
+WXTP_API wxtp_status wxtp_sqlite_restore(const wxtp_sqlite_options *from, const char *backup_path,
+                                         char *message, size_t message_size)
 {
     sq_options options;
     struct stat facts;
@@ -162,13 +186,19 @@ WXTP_API wxtp_status wxtp_sqlite_restore(const wxtp_sqlite_options *from, const 
     if (status != WXTP_OK)
         return status;
     if (backup_path == NULL || stat(backup_path, &facts) != 0) {
-        sq_say(message, message_size, "%s: %s", backup_path != NULL ? backup_path : "backup", strerror(errno));
+        sq_say(message, message_size, "%s: %s", backup_path != NULL ? backup_path : "backup",
+               strerror(errno));
         return backup_path == NULL ? WXTP_ERR_INVALID : errno == ENOENT ? WXTP_ERR_NOT_FOUND : WXTP_ERR_STORE;
     }
     status = no_leftovers(&options.memory, options.path, message, message_size);
     if (status != WXTP_OK)
         return status;
-    int rc = open_plain(&backup, backup_path, SQLITE_OPEN_READONLY);
+    bool exists;
+    char *source = sq_file_real(&options.memory, backup_path, &exists);
+    if (source == NULL)
+        return WXTP_ERR_NOMEM;
+    int rc = open_plain(&backup, source, SQLITE_OPEN_READONLY);
+    sq_release(&options.memory, source);
     if (rc != SQLITE_OK) {
         status = sq_status(rc);
         sq_say(message, message_size, "cannot read %s: %s", backup_path, sqlite3_errmsg(backup));

@@ -24,7 +24,8 @@ wxtp_status sq_batch_claim(wxtp_tx *tx, const char *job_id, int64_t fence, int64
         return status;
     sq_query q;
     sq_open(&q, tx,
-            "SELECT " COLUMNS " FROM batches INDEXED BY batches_unfinished WHERE job=? AND number>=? AND finished=0 "
+            "SELECT " COLUMNS
+            " FROM batches INDEXED BY batches_unfinished WHERE job=? AND number>=? AND finished=0 "
             "AND claim_fence<? ORDER BY number LIMIT 1");
     sq_int(&q, job);
     sq_int(&q, from);
@@ -84,7 +85,8 @@ wxtp_status sq_batch_put(wxtp_tx *tx, const wxtp_batch_row *row)
         return status;
     sq_query q;
     sq_open(&q, tx,
-            "INSERT INTO batches VALUES(?,?,?,?,?,?) ON CONFLICT(job,number) DO UPDATE SET openids=excluded.openids,"
+            "INSERT INTO batches VALUES(?,?,?,?,?,?) ON CONFLICT(job,number) DO UPDATE SET "
+            "openids=excluded.openids,"
             "marks=excluded.marks,finished=excluded.finished,claim_fence=excluded.claim_fence");
     sq_int(&q, job);
     sq_int(&q, row->number);
@@ -95,7 +97,8 @@ wxtp_status sq_batch_put(wxtp_tx *tx, const wxtp_batch_row *row)
     return sq_run(&q);
 }
 
-wxtp_status sq_batch_insert(wxtp_tx *tx, int64_t job, int64_t number, const char *openids, size_t len, int count)
+wxtp_status sq_batch_insert(wxtp_tx *tx, int64_t job, int64_t number, const char *openids, size_t len,
+                            int count)
 {
     static const char untested[] = "....................";
     sq_query q;

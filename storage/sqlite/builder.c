@@ -1,6 +1,6 @@
 /*
- * Building a job's batches. The lines go to a temporary database that SQLite keeps on disk, in the order they come;
- * its sorter, which merges runs on disk, finds duplicates and restores the order of first appearance.
+ * Building a job's batches. The lines go to a temporary database that SQLite keeps on disk, in the order they
+ * come; its sorter, which merges runs on disk, finds duplicates and restores the order of first appearance.
  */
 #include "internal.h"
 #include <string.h>
@@ -37,7 +37,8 @@ static wxtp_status refuse(builder *b, wxtp_status status, const char *text)
 
 static wxtp_status open_lines(builder *b)
 {
-    int rc = sqlite3_open_v2("", &b->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+    int rc =
+        sqlite3_open_v2("", &b->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
     if (rc == SQLITE_OK)
         rc = sq_exec(b->db, "PRAGMA journal_mode=OFF;PRAGMA synchronous=OFF;PRAGMA temp_store=FILE;"
                             "PRAGMA mmap_size=0;PRAGMA cache_size=-4096;PRAGMA trusted_schema=OFF;"
@@ -56,9 +57,11 @@ static wxtp_status claim_job(builder *b, wxtp_tx *tx)
     if (status == WXTP_OK)
         status = sq_one_int(tx, "SELECT state FROM jobs WHERE id=?", b->job_id, &state);
     if (status == WXTP_OK)
-        status = sq_one_int(tx, "SELECT count(*) FROM(SELECT 1 FROM batches WHERE job=(SELECT n FROM jobs WHERE id=?) "
-                                "LIMIT 1)",
-                            b->job_id, &batches);
+        status =
+            sq_one_int(tx,
+                       "SELECT count(*) FROM(SELECT 1 FROM batches WHERE job=(SELECT n FROM jobs WHERE id=?) "
+                       "LIMIT 1)",
+                       b->job_id, &batches);
     if (status == WXTP_OK)
         status = sq_job_number(tx, b->job_id, &b->job);
     if (status == WXTP_OK)
@@ -127,7 +130,8 @@ static wxtp_status add_line(builder *b, int bad, const char *text, size_t len)
 wxtp_status sq_build_add(void *builder_, const char *openid, size_t len)
 {
     builder *b = builder_;
-    if (len == 0 || len > SQ_OPENID_MAX || memchr(openid, '\n', len) != NULL || memchr(openid, '\0', len) != NULL)
+    if (len == 0 || len > SQ_OPENID_MAX || memchr(openid, '\n', len) != NULL ||
+        memchr(openid, '\0', len) != NULL)
         return refuse(b, WXTP_ERR_INVALID, "this cannot be an openid");
     return add_line(b, 0, openid, len);
 }
@@ -141,7 +145,7 @@ wxtp_status sq_build_add_invalid(void *builder_, const char *text, size_t len)
             len--;
     }
     for (size_t i = 0; i < len; i++)
-        line[i] = text[i] != '\0' ? text[i] : '?';
+        line[i] = (char)(text[i] != '\0' ? text[i] : '?');
     return add_line(builder_, 1, line, len);
 }
 
@@ -199,7 +203,8 @@ static wxtp_status write_some(builder *b, wxtp_tx *tx)
             b->finished = true;
             return flush_batch(b);
         } else {
-            status = sq_answer(tx, sq_status(rc) == WXTP_OK ? WXTP_ERR_STORE : sq_status(rc), sqlite3_errmsg(b->db));
+            status = sq_answer(tx, sq_status(rc) == WXTP_OK ? WXTP_ERR_STORE : sq_status(rc),
+                               sqlite3_errmsg(b->db));
         }
     }
     return status;
@@ -210,8 +215,8 @@ wxtp_status sq_build_finish(void *builder_, int64_t *distinct, int64_t *invalid,
     builder *b = builder_;
     if (b->finished || b->read != NULL)
         return refuse(b, WXTP_ERR_STATE, "the building has finished");
-    int rc = sqlite3_prepare_v2(b->db, "SELECT bad,openid FROM lines GROUP BY bad,openid ORDER BY min(seq)", -1,
-                                &b->read, NULL);
+    int rc = sqlite3_prepare_v2(b->db, "SELECT bad,openid FROM lines GROUP BY bad,openid ORDER BY min(seq)",
+                                -1, &b->read, NULL);
     if (rc != SQLITE_OK)
         return trouble(b, rc);
     wxtp_status status = WXTP_OK;

@@ -1,6 +1,6 @@
 /*
- * SQLite 3.7.0 to 3.51.2 can lose committed pages when two checkpoints and a commit that resets the WAL meet. So one
- * handle checkpoints at a time, with every writer kept out by the lock file's gate.
+ * SQLite 3.7.0 to 3.51.2 can lose committed pages when two checkpoints and a commit that resets the WAL meet.
+ * So one handle checkpoints at a time, with every writer kept out by the lock file's gate.
  */
 #include "internal.h"
 #include <errno.h>
@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 enum {
-    LARGE = 1000,      /* pages of a WAL from which on a commit checkpoints */
+    LARGE = 1000, /* pages of a WAL from which on a commit checkpoints */
     URGENT = 4 * LARGE,
-    AGE_MS = 5000,     /* of the last checkpoint, from which on a WAL in use is checkpointed whatever its size */
+    AGE_MS = 5000, /* of the last checkpoint, from which on a WAL in use is checkpointed whatever its size */
 };
 
 int sq_wal_hook(void *user, sqlite3 *db, const char *name, int pages)
@@ -71,7 +71,7 @@ wxtp_status sq_maintain(wxtp_store *base)
 {
     sq_store *store = (sq_store *)base;
     wxtp_status status = sync_wal(store);
-    if (pthread_mutex_trylock(&store->writer.mutex) != 0)
+    if (!sq_turn_take(&store->writer.turn, 0))
         return status; /* a writer is at work and looks at the WAL's size itself */
     int pages = store->writer.wal_pages;
     int64_t age = store->clock.boot_ms(store->clock.user) - store->checkpoint_boot_ms;
@@ -79,6 +79,6 @@ wxtp_status sq_maintain(wxtp_store *base)
         wxtp_status checkpointed = sq_checkpoint(store, pages >= URGENT);
         status = status != WXTP_OK ? status : checkpointed;
     }
-    pthread_mutex_unlock(&store->writer.mutex);
+    sq_turn_give(&store->writer.turn);
     return status;
 }

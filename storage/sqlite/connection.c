@@ -3,9 +3,9 @@
 #include <string.h>
 
 /* The cache is never full: the statements of this backend are fewer than its slots. */
-#define PRAGMAS                                                                                                 \
-    "PRAGMA foreign_keys=ON;PRAGMA trusted_schema=OFF;PRAGMA mmap_size=0;PRAGMA cell_size_check=ON;"            \
-    "PRAGMA temp_store=FILE;PRAGMA secure_delete=ON;PRAGMA wal_autocheckpoint=0;"                               \
+#define PRAGMAS                                                                                              \
+    "PRAGMA foreign_keys=ON;PRAGMA trusted_schema=OFF;PRAGMA mmap_size=0;PRAGMA cell_size_check=ON;"         \
+    "PRAGMA temp_store=FILE;PRAGMA secure_delete=ON;PRAGMA wal_autocheckpoint=0;"                            \
     "PRAGMA journal_size_limit=8388608;PRAGMA cache_size=-4096;PRAGMA synchronous=FULL"
 
 static int busy(void *user, int count)
@@ -57,8 +57,8 @@ int sq_conn_open(sq_store *store, sq_conn *conn, const char *path, bool read_onl
     conn->store = store;
     conn->tx.conn = conn;
     sq_wait_start(&conn->wait, &store->clock, store->busy_ms);
-    int rc = sqlite3_open_v2(path, &conn->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
-                             NULL);
+    int rc = sqlite3_open_v2(path, &conn->db,
+                             SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
     if (rc != SQLITE_OK)
         return rc;
     sqlite3_limit(conn->db, SQLITE_LIMIT_LENGTH, (int)SQ_VALUE_MAX);

@@ -2,8 +2,8 @@
 #include "internal.h"
 #include <string.h>
 
-wxtp_status sq_exception_insert(wxtp_tx *tx, int64_t job, const char *openid, size_t len, wxtp_verdict verdict,
-                                int64_t errcode, const char *errmsg)
+wxtp_status sq_exception_insert(wxtp_tx *tx, int64_t job, const char *openid, size_t len,
+                                wxtp_verdict verdict, int64_t errcode, const char *errmsg)
 {
     sq_query q;
     sq_open(&q, tx, "INSERT INTO exceptions(job,openid,verdict,errcode,errmsg) VALUES(?,?,?,?,?)");
@@ -27,8 +27,9 @@ wxtp_status sq_exception_add(wxtp_tx *tx, const wxtp_exception_row *row)
     return sq_exception_insert(tx, job, row->openid, len, row->verdict, row->errcode, row->errmsg);
 }
 
-#define PAGE_OF(verdict)                                                                                        \
-    "SELECT * FROM(SELECT id,openid,verdict,errcode,errmsg FROM exceptions INDEXED BY exceptions_by_job WHERE " \
+#define PAGE_OF(verdict)                                                                                     \
+    "SELECT * FROM(SELECT id,openid,verdict,errcode,errmsg FROM exceptions INDEXED BY exceptions_by_job "    \
+    "WHERE "                                                                                                 \
     "job=?1 AND verdict=" verdict " AND ?2 IN(-1," verdict ") AND id>?3 ORDER BY id LIMIT ?4)"
 
 wxtp_status sq_exception_list(wxtp_tx *tx, const char *job_id, int verdict, int64_t after_id, size_t limit,
@@ -111,8 +112,9 @@ wxtp_status sq_exception_retry(wxtp_tx *tx, const char *job_id, int64_t *count)
         return status;
 
     sq_query failed;
-    sq_open(&failed, tx,
-            "SELECT openid FROM exceptions INDEXED BY exceptions_by_job WHERE job=? AND verdict=1 ORDER BY id");
+    sq_open(
+        &failed, tx,
+        "SELECT openid FROM exceptions INDEXED BY exceptions_by_job WHERE job=? AND verdict=1 ORDER BY id");
     sq_int(&failed, g.job);
     while (status == WXTP_OK && sq_next(&failed)) {
         status = gather_one(&g, sq_get_text(&failed));

@@ -2,6 +2,7 @@
 #include "internal.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,28 +89,29 @@ void sq_file_discard(const sq_memory *memory, const char *path)
     }
 }
 
+/* Sets errno where it gives NULL. */
 char *sq_file_real(const sq_memory *memory, const char *path, bool *exists)
 {
+    char real[PATH_MAX];
     char *copy = NULL;
-    char *real = realpath(path, NULL);
-    *exists = real != NULL;
-    if (real != NULL) {
+    *exists = realpath(path, real) != NULL;
+    if (*exists) {
         copy = sq_copy(memory, real, strlen(real));
-        free(real);
-        return copy;
+    } else {
+        if (errno != ENOENT)
+            return NULL;
+        char *folder = folder_of(memory, path);
+        bool found = folder != NULL && realpath(folder, real) != NULL;
+        sq_release(memory, folder);
+        if (folder != NULL && !found)
+            return NULL;
+        const char *slash = strrchr(path, '/');
+        char *start = found ? sq_join(memory, real, strcmp(real, "/") == 0 ? "" : "/") : NULL;
+        if (start != NULL)
+            copy = sq_join(memory, start, slash != NULL ? slash + 1 : path);
+        sq_release(memory, start);
     }
-    if (errno != ENOENT)
-        return NULL;
-    char *folder = folder_of(memory, path);
-    real = folder != NULL ? realpath(folder, NULL) : NULL;
-    sq_release(memory, folder);
-    if (real == NULL)
-        return NULL;
-    const char *slash = strrchr(path, '/');
-    char *start = sq_join(memory, real, strcmp(real, "/") == 0 ? "" : "/");
-    free(real);
-    if (start != NULL)
-        copy = sq_join(memory, start, slash != NULL ? slash + 1 : path);
-    sq_release(memory, start);
+    if (copy == NULL)
+        errno = ENOMEM;
     return copy;
 }

@@ -1,7 +1,7 @@
 /*
- * What the files of the SQLite backend share. One handle has a writer and a reader connection; the mutex of a
- * connection is held from `begin` to the end of its transaction. Gate and turnstile of the lock file are touched
- * by the thread that holds the writer's mutex alone.
+ * What the files of the SQLite backend share. One handle has a writer and a reader connection; the turn of a
+ * connection is held from `begin` to the end of its transaction. Gate and turnstile of the lock file are
+ * touched by the thread that has the writer's turn alone.
  */
 #ifndef WXTP_SQLITE_INTERNAL_H
 #define WXTP_SQLITE_INTERNAL_H
@@ -19,12 +19,12 @@
 #include <wxtp/store_sqlite.h>
 
 #define SQ_MESSAGE 256
-#define SQ_STATEMENTS 256          /* slots of a connection's cache; a power of two */
-#define SQ_NONCE 33                /* 16 random bytes in hex */
-#define SQ_VALUE_MAX (16L << 20)   /* bytes of any stored value */
+#define SQ_STATEMENTS 256        /* slots of a connection's cache; a power of two */
+#define SQ_NONCE 33              /* 16 random bytes in hex */
+#define SQ_VALUE_MAX (16L << 20) /* bytes of any stored value */
 #define SQ_BUSY_MS 30000
 #define SQ_OPENID_MAX 255
-#define SQ_MESSAGES 32             /* threads whose last trouble is kept */
+#define SQ_MESSAGES 32 /* threads whose last trouble is kept */
 
 typedef struct sq_store sq_store;
 
@@ -46,6 +46,13 @@ typedef struct sq_wait {
     bool late;
 } sq_wait;
 
+/* A lock whose wait has an end on monotonic time, which no step of the wall clock moves. */
+typedef struct sq_turn {
+    pthread_mutex_t mutex;
+    pthread_cond_t freed;
+    bool taken;
+} sq_turn;
+
 typedef struct sq_statement {
     const char *sql; /* a literal: known by its address */
     int slot;
@@ -57,8 +64,8 @@ typedef struct sq_conn sq_conn;
 struct wxtp_tx {
     sq_conn *conn;
     wxtp_tx_mode mode;
-    wxtp_status failed;  /* trouble that the transaction cannot go on after */
-    sq_buffer rows[2];   /* of this operation and the one before, whose row may be an argument of this */
+    wxtp_status failed; /* trouble that the transaction cannot go on after */
+    sq_buffer rows[2];  /* of this operation and the one before, whose row may be an argument of this */
     unsigned turn;
     char message[SQ_MESSAGE];
 };
@@ -66,12 +73,12 @@ struct wxtp_tx {
 struct sq_conn {
     sq_store *store;
     sqlite3 *db;
-    pthread_mutex_t mutex;
+    sq_turn turn;
     wxtp_tx tx;
     sq_wait wait;
-    bool full;        /* synchronous=FULL is set */
-    bool committed;   /* frames were written by the last commit */
-    int wal_pages;    /* in the WAL after the last commit */
+    bool full;      /* synchronous=FULL is set */
+    bool committed; /* frames were written by the last commit */
+    int wal_pages;  /* in the WAL after the last commit */
     sq_statement statements[SQ_STATEMENTS];
 };
 
@@ -85,7 +92,7 @@ struct sq_store {
     wxtp_store base;
     sq_memory memory;
     wxtp_clock clock;
-    char *path;    /* of the database, symbolic links resolved */
+    char *path; /* of the database, symbolic links resolved */
     char *boot_id;
     pid_t pid;
     int64_t busy_ms;
@@ -94,8 +101,8 @@ struct sq_store {
     int64_t owner_byte;
     char nonce[SQ_NONCE];
     sq_conn writer, reader;
-    atomic_bool unsynced;        /* relaxed commits that no sync followed */
-    int checkpoint_pages;        /* look again from this size on; under the writer's mutex */
+    atomic_bool unsynced; /* relaxed commits that no sync followed */
+    int checkpoint_pages; /* look again from this size on; in the writer's turn */
     int64_t checkpoint_boot_ms;
     pthread_mutex_t trouble_mutex;
     unsigned trouble_next;
@@ -116,6 +123,12 @@ void sq_wait_start(sq_wait *wait, const wxtp_clock *clock, int64_t budget_ms);
 /* After a try that failed: sleeps and returns true where another is due. */
 bool sq_wait_more(sq_wait *wait);
 bool sq_nonce(char nonce[SQ_NONCE]);
+
+/* turn.c */
+bool sq_turn_init(sq_turn *turn);
+void sq_turn_destroy(sq_turn *turn);
+bool sq_turn_take(sq_turn *turn, int64_t budget_ms);
+void sq_turn_give(sq_turn *turn);
 
 /* status.c */
 wxtp_status sq_status(int rc);
@@ -158,7 +171,7 @@ bool sq_owner_byte_locked(sq_store *store, int64_t byte);
 
 /* checkpoint.c */
 int sq_wal_hook(void *user, sqlite3 *db, const char *name, int pages);
-/* The caller holds the writer's mutex, outside a transaction. */
+/* The caller has the writer's turn, outside a transaction. */
 wxtp_status sq_checkpoint(sq_store *store, bool urgent);
 void sq_checkpoint_if_large(sq_store *store);
 wxtp_status sq_maintain(wxtp_store *base);
@@ -217,8 +230,8 @@ wxtp_status sq_token_delete(wxtp_tx *tx, const wxtp_token_key *key);
 wxtp_status sq_token_due(wxtp_tx *tx, const char *platform, int64_t now_ms, size_t limit,
                          bool (*each)(void *, const wxtp_token_row *), void *user);
 wxtp_status sq_spare_add(wxtp_tx *tx, const wxtp_spare_row *row);
-wxtp_status sq_spare_list(wxtp_tx *tx, const wxtp_token_key *key, bool (*each)(void *, const wxtp_spare_row *),
-                          void *user);
+wxtp_status sq_spare_list(wxtp_tx *tx, const wxtp_token_key *key,
+                          bool (*each)(void *, const wxtp_spare_row *), void *user);
 wxtp_status sq_spare_delete(wxtp_tx *tx, const wxtp_token_key *key, int64_t id);
 wxtp_status sq_intent_get(wxtp_tx *tx, const wxtp_token_key *key, wxtp_intent_row *row);
 wxtp_status sq_intent_put(wxtp_tx *tx, const wxtp_intent_row *row);
@@ -248,8 +261,8 @@ wxtp_status sq_owner_alive(wxtp_tx *tx, int64_t byte, const char *nonce, bool *a
 
 wxtp_status sq_job_get(wxtp_tx *tx, const char *id, wxtp_job_row *row);
 wxtp_status sq_job_put(wxtp_tx *tx, const wxtp_job_row *row);
-wxtp_status sq_job_list(wxtp_tx *tx, const wxtp_job_filter *filter, bool (*each)(void *, const wxtp_job_row *),
-                        void *user);
+wxtp_status sq_job_list(wxtp_tx *tx, const wxtp_job_filter *filter,
+                        bool (*each)(void *, const wxtp_job_row *), void *user);
 wxtp_status sq_job_delete(wxtp_tx *tx, const char *id);
 /* Inside an operation. */
 wxtp_status sq_job_number(wxtp_tx *tx, const char *id, int64_t *number);
@@ -261,14 +274,15 @@ wxtp_status sq_batch_claim(wxtp_tx *tx, const char *job_id, int64_t fence, int64
 wxtp_status sq_batch_get(wxtp_tx *tx, const char *job_id, int64_t number, wxtp_batch_row *row);
 wxtp_status sq_batch_put(wxtp_tx *tx, const wxtp_batch_row *row);
 /* Inside an operation. */
-wxtp_status sq_batch_insert(wxtp_tx *tx, int64_t job, int64_t number, const char *openids, size_t len, int count);
+wxtp_status sq_batch_insert(wxtp_tx *tx, int64_t job, int64_t number, const char *openids, size_t len,
+                            int count);
 
 wxtp_status sq_exception_add(wxtp_tx *tx, const wxtp_exception_row *row);
 wxtp_status sq_exception_list(wxtp_tx *tx, const char *job_id, int verdict, int64_t after_id, size_t limit,
                               bool (*each)(void *, const wxtp_exception_row *), void *user);
 wxtp_status sq_exception_retry(wxtp_tx *tx, const char *job_id, int64_t *count);
-wxtp_status sq_exception_insert(wxtp_tx *tx, int64_t job, const char *openid, size_t len, wxtp_verdict verdict,
-                                int64_t errcode, const char *errmsg);
+wxtp_status sq_exception_insert(wxtp_tx *tx, int64_t job, const char *openid, size_t len,
+                                wxtp_verdict verdict, int64_t errcode, const char *errmsg);
 
 wxtp_status sq_build_begin(wxtp_store *store, const char *job_id, void **builder);
 wxtp_status sq_build_add(void *builder, const char *openid, size_t len);

@@ -3,9 +3,10 @@
 #include <string.h>
 
 #define BUILD_MS ((int64_t)3650 * 24 * 3600 * 1000) /* it ends with its owner, not by its time */
-#define COLUMNS                                                                                                 \
-    "id,platform,appid,call,state,paused_by,cancel_requested,forced,requested,duplicates,succeeded,invalid,"    \
-    "failed,pending,asked,unknown_streak,calls,token_refreshes,created_ms,updated_ms,finished_ms,elapsed_ms,"   \
+#define COLUMNS                                                                                              \
+    "id,platform,appid,call,state,paused_by,cancel_requested,forced,requested,duplicates,succeeded,invalid," \
+    "failed,pending,asked,unknown_streak,calls,token_refreshes,created_ms,updated_ms,finished_ms,elapsed_"   \
+    "ms,"                                                                                                    \
     "error_kind,error_message,error_hint,error_rid,error_errcode"
 
 static wxtp_job_row read_job(sq_query *q)
@@ -114,10 +115,12 @@ static wxtp_status put_progress(wxtp_tx *tx, const wxtp_job_row *row, bool *done
 {
     sq_query q;
     sq_open(&q, tx,
-            "UPDATE jobs SET paused_by=?6,cancel_requested=?7,forced=?8,requested=?9,duplicates=?10,succeeded=?11,"
+            "UPDATE jobs SET "
+            "paused_by=?6,cancel_requested=?7,forced=?8,requested=?9,duplicates=?10,succeeded=?11,"
             "invalid=?12,failed=?13,pending=?14,asked=?15,unknown_streak=?16,calls=?17,token_refreshes=?18,"
             "updated_ms=?20,elapsed_ms=?22,error_kind=?23,error_message=?24,error_hint=?25,error_rid=?26,"
-            "error_errcode=?27 WHERE id=?1 AND platform=?2 AND appid=?3 AND call=?4 AND state=?5 AND created_ms=?19 "
+            "error_errcode=?27 WHERE id=?1 AND platform=?2 AND appid=?3 AND call=?4 AND state=?5 AND "
+            "created_ms=?19 "
             "AND finished_ms=?21");
     bind_job(&q, row);
     wxtp_status status = sq_run(&q);
@@ -127,24 +130,26 @@ static wxtp_status put_progress(wxtp_tx *tx, const wxtp_job_row *row, bool *done
 
 wxtp_status sq_job_put(wxtp_tx *tx, const wxtp_job_row *row)
 {
-    bool done;
+    bool done = false;
     wxtp_status status = sq_operation(tx, true);
     if (status == WXTP_OK)
         status = put_progress(tx, row, &done);
     if (status != WXTP_OK || done)
         return status;
     sq_query q;
-    sq_open(&q, tx,
-            "INSERT INTO jobs(" COLUMNS
-            ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET "
-            "platform=excluded.platform,appid=excluded.appid,call=excluded.call,state=excluded.state,"
-            "paused_by=excluded.paused_by,cancel_requested=excluded.cancel_requested,forced=excluded.forced,"
-            "requested=excluded.requested,duplicates=excluded.duplicates,succeeded=excluded.succeeded,"
-            "invalid=excluded.invalid,failed=excluded.failed,pending=excluded.pending,asked=excluded.asked,"
-            "unknown_streak=excluded.unknown_streak,calls=excluded.calls,token_refreshes=excluded.token_refreshes,"
-            "created_ms=excluded.created_ms,updated_ms=excluded.updated_ms,finished_ms=excluded.finished_ms,"
-            "elapsed_ms=excluded.elapsed_ms,error_kind=excluded.error_kind,error_message=excluded.error_message,"
-            "error_hint=excluded.error_hint,error_rid=excluded.error_rid,error_errcode=excluded.error_errcode");
+    sq_open(
+        &q, tx,
+        "INSERT INTO jobs(" COLUMNS
+        ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET "
+        "platform=excluded.platform,appid=excluded.appid,call=excluded.call,state=excluded.state,"
+        "paused_by=excluded.paused_by,cancel_requested=excluded.cancel_requested,forced=excluded.forced,"
+        "requested=excluded.requested,duplicates=excluded.duplicates,succeeded=excluded.succeeded,"
+        "invalid=excluded.invalid,failed=excluded.failed,pending=excluded.pending,asked=excluded.asked,"
+        "unknown_streak=excluded.unknown_streak,calls=excluded.calls,token_refreshes=excluded.token_"
+        "refreshes,"
+        "created_ms=excluded.created_ms,updated_ms=excluded.updated_ms,finished_ms=excluded.finished_ms,"
+        "elapsed_ms=excluded.elapsed_ms,error_kind=excluded.error_kind,error_message=excluded.error_message,"
+        "error_hint=excluded.error_hint,error_rid=excluded.error_rid,error_errcode=excluded.error_errcode");
     bind_job(&q, row);
     status = sq_run(&q);
     if (status == WXTP_OK)
@@ -152,10 +157,9 @@ wxtp_status sq_job_put(wxtp_tx *tx, const wxtp_job_row *row)
     return status;
 }
 
-
 #define ORDER " ORDER BY created_ms DESC,id DESC LIMIT ?7"
-#define PAGE_OF(platform, rest)                                                                                 \
-    "SELECT * FROM(SELECT " COLUMNS " FROM jobs WHERE platform=" platform                                       \
+#define PAGE_OF(platform, rest)                                                                              \
+    "SELECT * FROM(SELECT " COLUMNS " FROM jobs WHERE platform=" platform                                    \
     " AND (created_ms,id)<(?2,?3) AND (?4<0 OR state=?4) AND (?5=0 OR ?6=appid)" rest ORDER ")"
 #define PAGE(rest) PAGE_OF("?1", rest) " UNION ALL " PAGE_OF("'' AND ?1<>''", rest) ORDER
 
@@ -166,8 +170,8 @@ static const char *page_sql(const wxtp_job_filter *filter)
     return filter->appid != NULL ? PAGE(" AND appid=?6") : PAGE("");
 }
 
-wxtp_status sq_job_list(wxtp_tx *tx, const wxtp_job_filter *filter, bool (*each)(void *, const wxtp_job_row *),
-                        void *user)
+wxtp_status sq_job_list(wxtp_tx *tx, const wxtp_job_filter *filter,
+                        bool (*each)(void *, const wxtp_job_row *), void *user)
 {
     wxtp_status status = sq_operation(tx, false);
     if (status != WXTP_OK)

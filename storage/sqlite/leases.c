@@ -42,7 +42,7 @@ wxtp_status sq_lease_fence(wxtp_tx *tx, const char *name, int64_t *fence)
 {
     lease_state lease;
     wxtp_status status = look(tx, name, &lease);
-    *fence = lease.known ? lease.fence : -1;
+    *fence = lease.fence; /* 0 where the name was never taken */
     return status;
 }
 
@@ -95,7 +95,8 @@ wxtp_status sq_lease_hold(wxtp_tx *tx, wxtp_lease *lease, int64_t duration_ms)
     }
     int64_t last = old.fence;
     if (!old.known) {
-        status = sq_one_int(tx, "SELECT coalesce(max(value),0) FROM counters WHERE name='lease_floor'", NULL, &last);
+        status = sq_one_int(tx, "SELECT coalesce(max(value),0) FROM counters WHERE name='lease_floor'", NULL,
+                            &last);
         if (status != WXTP_OK)
             return status;
     }

@@ -1,6 +1,6 @@
 /*
- * The lock file beside the database, with open-file-description locks: they belong to a handle, so that they hold
- * between threads too, and go when the handle's last descriptor does, however its process ends.
+ * The lock file beside the database, with open-file-description locks: they belong to a handle, so that they
+ * hold between threads too, and go when the handle's last descriptor does, however its process ends.
  */
 #include "internal.h"
 #include <errno.h>

@@ -23,8 +23,8 @@ wxtp_status sq_schema_look(sqlite3 *db, int64_t *version, bool *empty, char *mes
         return WXTP_ERR_STORE;
     }
     if (*version > sq_migration_count) {
-        sq_say(message, size, "the database has schema %lld, this version knows up to %d", (long long)*version,
-               sq_migration_count);
+        sq_say(message, size, "the database has schema %lld, this version knows up to %d",
+               (long long)*version, sq_migration_count);
         return WXTP_ERR_STORE_NEWER;
     }
     return WXTP_OK;

@@ -21,8 +21,8 @@ static void free_handle(sq_store *store)
         close(store->wal_fd);
     if (store->lock_fd >= 0)
         close(store->lock_fd);
-    pthread_mutex_destroy(&store->writer.mutex);
-    pthread_mutex_destroy(&store->reader.mutex);
+    sq_turn_destroy(&store->writer.turn);
+    sq_turn_destroy(&store->reader.turn);
     pthread_mutex_destroy(&store->trouble_mutex);
     sq_release(&memory, store->path);
     sq_release(&memory, store->boot_id);
@@ -124,6 +124,19 @@ static const wxtp_store_ops operations = {
     .describe = sq_describe,
 };
 
+static bool init_locks(sq_store *store)
+{
+    if (pthread_mutex_init(&store->trouble_mutex, NULL) != 0)
+        return false;
+    if (sq_turn_init(&store->writer.turn)) {
+        if (sq_turn_init(&store->reader.turn))
+            return true;
+        sq_turn_destroy(&store->writer.turn);
+    }
+    pthread_mutex_destroy(&store->trouble_mutex);
+    return false;
+}
+
 static sq_store *new_handle(const sq_options *options)
 {
     sq_store *store = sq_allocate(&options->memory, sizeof *store);
@@ -138,9 +151,10 @@ static sq_store *new_handle(const sq_options *options)
     store->writer.store = store->reader.store = store;
     store->writer.tx.conn = &store->writer;
     store->reader.tx.conn = &store->reader;
-    pthread_mutex_init(&store->writer.mutex, NULL);
-    pthread_mutex_init(&store->reader.mutex, NULL);
-    pthread_mutex_init(&store->trouble_mutex, NULL);
+    if (!init_locks(store)) {
+        sq_release(&options->memory, store);
+        return NULL;
+    }
     const char *boot_id = store->clock.boot_id(store->clock.user);
     store->boot_id = sq_copy(&store->memory, boot_id, strlen(boot_id));
     return store;
@@ -249,8 +263,9 @@ static wxtp_status open_database(sq_store *store, const sq_options *options, boo
     if (status != WXTP_OK)
         return status;
     if (*created && sq_folder_sync(&store->memory, store->path) != 0) {
-        sq_say(message, size, "cannot sync the folder of %s: %s", store->path, strerror(errno));
-        return WXTP_ERR_STORE;
+        int error = errno;
+        sq_say(message, size, "cannot sync the folder of %s: %s", store->path, strerror(error));
+        return error == ENOMEM ? WXTP_ERR_NOMEM : WXTP_ERR_STORE;
     }
     rc = sq_conn_open(store, &store->reader, store->path, true);
     if (rc != SQLITE_OK) {

@@ -64,7 +64,8 @@ static int load_row(sq_query *q)
             size += (size_t)sqlite3_column_bytes(q->stmt, i) + 1;
     }
     q->column = 0;
-    return sq_buffer_reserve(&q->tx->conn->store->memory, q->row, size) == WXTP_OK ? SQLITE_ROW : SQLITE_NOMEM;
+    return sq_buffer_reserve(&q->tx->conn->store->memory, q->row, size) == WXTP_OK ? SQLITE_ROW
+                                                                                   : SQLITE_NOMEM;
 }
 
 bool sq_next(sq_query *q)

@@ -1,11 +1,12 @@
-/* Tenants. A list merges a few index ranges, each in the order of the list, so that a page costs its own rows. */
+/* Tenants. A list merges a few index ranges, each in the order of the list, so that a page costs its own
+ * rows. */
 #include "internal.h"
 #include <string.h>
 
-#define COLUMNS                                                                                                 \
-    "platform,appid,credential,status,account,service_type,verify_type,account_status,permission_sets,"         \
-    "nick_name,principal_name,user_name,certified,override_certified,declared_certified,observed_certified,"    \
-    "profile_ms,status_ms,event_time_s,appsecret,token_file,token_of_platform,removed,used_ms,created_ms,"      \
+#define COLUMNS                                                                                              \
+    "platform,appid,credential,status,account,service_type,verify_type,account_status,permission_sets,"      \
+    "nick_name,principal_name,user_name,certified,override_certified,declared_certified,observed_certified," \
+    "profile_ms,status_ms,event_time_s,appsecret,token_file,token_of_platform,removed,used_ms,created_ms,"   \
     "updated_ms"
 
 static wxtp_tenant_row read_tenant(sq_query *q)
@@ -99,7 +100,7 @@ enum { CURSORS = 2 * 2 * 3 * 3 * 4 };
 typedef struct cursor {
     sq_query q;
     const char *platform;
-    char *appid; /* at which it stands; NULL at its end */
+    const char *appid; /* at which it stands; NULL at its end */
 } cursor;
 
 typedef struct merge {
@@ -112,7 +113,7 @@ typedef struct merge {
 
 static void advance(cursor *c)
 {
-    c->appid = sq_next(&c->q) ? (char *)(uintptr_t)sq_get_text(&c->q) : NULL;
+    c->appid = sq_next(&c->q) ? sq_get_text(&c->q) : NULL;
 }
 
 static void start(merge *m, const char *platform, int removed, int credential, int certified, int status)
@@ -120,12 +121,14 @@ static void start(merge *m, const char *platform, int removed, int credential, i
     const wxtp_tenant_filter *filter = m->filter;
     cursor *c = &m->cursors[m->count];
     bool filtered = certified != -2;
-    sq_open_slot(&c->q, m->tx,
-                 filtered ? "SELECT appid FROM tenants INDEXED BY tenants_by_filter WHERE platform=? AND removed=? AND "
-                            "credential=? AND appid>=? AND certified=? AND status=? ORDER BY appid"
-                          : "SELECT appid FROM tenants INDEXED BY tenants_by_appid WHERE platform=? AND removed=? AND "
-                            "credential=? AND appid>=? ORDER BY appid",
-                 m->count, &m->keys[m->count]);
+    sq_open_slot(
+        &c->q, m->tx,
+        filtered
+            ? "SELECT appid FROM tenants INDEXED BY tenants_by_filter WHERE platform=? AND removed=? AND "
+              "credential=? AND appid>=? AND certified=? AND status=? ORDER BY appid"
+            : "SELECT appid FROM tenants INDEXED BY tenants_by_appid WHERE platform=? AND removed=? AND "
+              "credential=? AND appid>=? ORDER BY appid",
+        m->count, &m->keys[m->count]);
     c->platform = platform;
     sq_text(&c->q, platform);
     sq_int(&c->q, removed);
@@ -177,8 +180,8 @@ static cursor *smallest(merge *m)
     return least;
 }
 
-static wxtp_status give(wxtp_tx *tx, const cursor *c, bool (*each)(void *, const wxtp_tenant_row *), void *user,
-                        bool *more)
+static wxtp_status give(wxtp_tx *tx, const cursor *c, bool (*each)(void *, const wxtp_tenant_row *),
+                        void *user, bool *more)
 {
     sq_query q;
     sq_open(&q, tx, "SELECT " COLUMNS " FROM tenants WHERE platform=? AND appid=?");
@@ -235,7 +238,8 @@ wxtp_status sq_tenant_count(wxtp_tx *tx, const char *platform, int64_t counts[4]
         counts[i] = 0;
     sq_query q;
     sq_open(&q, tx,
-            "SELECT status,count(*) FROM tenants INDEXED BY tenants_by_filter WHERE platform IN(?,'') AND removed=0 "
+            "SELECT status,count(*) FROM tenants INDEXED BY tenants_by_filter WHERE platform IN(?,'') AND "
+            "removed=0 "
             "GROUP BY status");
     sq_text(&q, platform);
     while (sq_next(&q)) {

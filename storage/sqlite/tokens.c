@@ -54,7 +54,7 @@ wxtp_status sq_token_put_if(wxtp_tx *tx, const wxtp_token_row *row, int64_t expe
         status = sq_lease_fence(tx, lease->name, &fence);
         if (status != WXTP_OK)
             return status;
-        if (fence != lease->fence)
+        if (fence < 1 || fence != lease->fence)
             return sq_answer(tx, WXTP_ERR_CONFLICT, "the lease was taken anew since");
     }
     int64_t generation;
@@ -140,8 +140,8 @@ wxtp_status sq_spare_add(wxtp_tx *tx, const wxtp_spare_row *row)
     return sq_run(&q);
 }
 
-wxtp_status sq_spare_list(wxtp_tx *tx, const wxtp_token_key *key, bool (*each)(void *, const wxtp_spare_row *),
-                          void *user)
+wxtp_status sq_spare_list(wxtp_tx *tx, const wxtp_token_key *key,
+                          bool (*each)(void *, const wxtp_spare_row *), void *user)
 {
     wxtp_status status = sq_operation(tx, false);
     if (status != WXTP_OK)
@@ -149,7 +149,8 @@ wxtp_status sq_spare_list(wxtp_tx *tx, const wxtp_token_key *key, bool (*each)(v
     sq_query q;
     bool more = true;
     sq_open(&q, tx,
-            "SELECT platform,appid,id,refresh,added_ms FROM spares WHERE platform=? AND appid=? ORDER BY id DESC");
+            "SELECT platform,appid,id,refresh,added_ms FROM spares WHERE platform=? AND appid=? ORDER BY id "
+            "DESC");
     sq_text(&q, key->platform);
     sq_text(&q, key->appid);
     while (more && sq_next(&q)) {

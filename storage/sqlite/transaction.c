@@ -1,19 +1,5 @@
-/* Transactions: the connection's mutex, the write gate, then SQLite. */
+/* Transactions: the connection's turn, the write gate, then SQLite. */
 #include "internal.h"
-#include <time.h>
-
-static bool lock_connection(sq_conn *conn, int64_t budget_ms)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(budget_ms / 1000);
-    until.tv_nsec += (long)(budget_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-    return pthread_mutex_clocklock(&conn->mutex, CLOCK_MONOTONIC, &until) == 0;
-}
 
 static int step_once(sq_conn *conn, const char *sql)
 {
@@ -52,7 +38,7 @@ wxtp_status sq_begin(wxtp_store *base, wxtp_tx_mode mode, wxtp_tx **tx)
     sq_store *store = (sq_store *)base;
     sq_conn *conn = mode == WXTP_TX_READ ? &store->reader : &store->writer;
     *tx = NULL;
-    if (!lock_connection(conn, store->busy_ms)) {
+    if (!sq_turn_take(&conn->turn, store->busy_ms)) {
         sq_trouble_keep(store, "another thread has kept the connection for too long");
         return WXTP_ERR_STORE_BUSY;
     }
@@ -76,7 +62,7 @@ wxtp_status sq_begin(wxtp_store *base, wxtp_tx_mode mode, wxtp_tx **tx)
     }
     if (status != WXTP_OK) {
         sq_trouble_keep(store, conn->tx.message);
-        pthread_mutex_unlock(&conn->mutex);
+        sq_turn_give(&conn->turn);
         return status;
     }
     conn->tx.mode = mode;
@@ -120,7 +106,7 @@ wxtp_status sq_commit(wxtp_tx *tx)
     end(tx);
     if (status == WXTP_OK && conn->committed)
         sq_checkpoint_if_large(store);
-    pthread_mutex_unlock(&conn->mutex);
+    sq_turn_give(&conn->turn);
     return status;
 }
 
@@ -130,5 +116,5 @@ void sq_rollback(wxtp_tx *tx)
         return;
     undo(tx);
     end(tx);
-    pthread_mutex_unlock(&tx->conn->mutex);
+    sq_turn_give(&tx->conn->turn);
 }

@@ -7,6 +7,7 @@ import http.client
 import http.server
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -1353,6 +1354,47 @@ class ControlTest(SimulatorTest):
         self.assertEqual(seen["generation"], 201)
         self.assertLessEqual(len(seen["alive"]), 128)
         self.fine(self.unblacklist(info["authorizer_access_token"], OPENIDS[:1]))
+
+    def test_odd_bytes_keep_the_journal_readable(self):
+        self.sim.request("GET", "/cgi-bin/%ff%00x?a%ff=%fe&appid=%ff&access_token=%ff%0a", None)
+        self.sim.request("POST", "/cgi-bin/stable_token", {"appid": "微" * 30})
+        first, second = self.sim.journal()
+        self.assertEqual(first["query"], {"a?": "?", "appid": "?", "access_token": "(unknown)"})
+        self.assertTrue(second["appid"])
+
+    def test_waiting_since_odd_places(self):
+        self.sim.call("/cgi-bin/token", method="GET")
+        for since in (-1, 0):
+            self.assertEqual(self.sim.wait("/cgi-bin/token", count=1, since=since)["count"], 1)
+        with self.assertRaises(ControlError):
+            self.sim.wait("/cgi-bin/token", count=1, since=1 << 62, timeout_ms=10)
+
+    def test_random_bodies_leave_it_standing(self):
+        info = self.certified()
+        tokens = [info["authorizer_access_token"], self.component_token]
+        words = ["", "x", MERCHANT, COMPONENT, SECRET, OPENIDS[0], "\u0000", "o" * 300, 0, -1, 1 << 62, 1e300, True, None,
+                 [], {}, [[]], [None, 1, "x"], {"x": {}}]
+        with open(os.path.join(HERE, "..", "..", "examples", "simulator", "control_world.c"), encoding="utf-8") as file:
+            keys = sorted(set(re.findall(r"[a-z]+_?[a-z_]*", " ".join(re.findall(r'"([a-z_ ]+)"', file.read())))))
+        keys += ["openid_list", "touser", "text", "authorization_code", "authorizer_appid", "offset", "count",
+                 "force_refresh", "grant_type", "secret", "answers", "merchants", "forge", "xml", "rid", "cgi_path"]
+        dice = random.Random(20260101)
+        paths = [TAGS + "batchunblacklist", TAGS + "getblacklist", API + "api_query_auth", API + "api_authorizer_token",
+                 API + "api_get_authorizer_list", API + "api_component_token", "/cgi-bin/stable_token",
+                 "/cgi-bin/openapi/rid/get", "/cgi-bin/openapi/quota/get", "/cgi-bin/message/custom/send",
+                 "/sim/component", "/sim/merchant", "/sim/cloud", "/sim/authorize", "/sim/unauthorize", "/sim/ticket",
+                 "/sim/push", "/sim/release", "/sim/release-test", "/sim/settings", "/sim/time"]
+        for _ in range(1500):
+            path = dice.choice(paths)
+            body = {dice.choice(keys): dice.choice(words) for _ in range(dice.randrange(6))}
+            body.pop("callback_url", None)
+            body.pop("latency_ms", None)
+            status, _, answer = self.sim.request("POST", path + "?access_token=" + dice.choice(tokens), body)
+            self.assertIn(status, (200, 400))
+            json.loads(answer)
+        self.assertIsNone(self.sim.process.poll())
+        self.sim.journal()
+        self.sim.state()
 
     def test_many_calls_at_once(self):
         token = self.certified()["authorizer_access_token"]

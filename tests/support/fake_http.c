@@ -63,9 +63,10 @@ static void perform(void *user, const wxtp_http_request *request, wxtp_http_answ
         snprintf(answer->detail, sizeof answer->detail, "may_send said no");
         return;
     }
-    fake_request copied = {.method = copy_text(request->method),
-                           .url = copy_text(request->url),
-                           .body = copy(request->body ? request->body : "", request->body ? request->body_len : 0)};
+    fake_request copied = {
+        .method = copy_text(request->method),
+        .url = copy_text(request->url),
+        .body = copy(request->body ? request->body : "", request->body ? request->body_len : 0)};
     fake_rule rule;
     pthread_mutex_lock(&http->lock);
     write_down(http, &copied);

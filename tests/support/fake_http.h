@@ -1,7 +1,7 @@
 /*
- * An HTTP port that answers from rules and writes down what it was asked. A rule matches where the URL contains `path` and,
- * unless NULL, the body contains `part`. Rules are tried newest first; one with `times` > 0 is used up. What no rule matches
- * is answered NOT_SENT, with the path in the detail.
+ * An HTTP port that answers from rules and writes down what it was asked. A rule matches where the URL
+ * contains `path` and, unless NULL, the body contains `part`. Rules are tried newest first; one with `times`
+ * > 0 is used up. What no rule matches is answered NOT_SENT, with the path in the detail.
  */
 #ifndef TEST_FAKE_HTTP_H
 #define TEST_FAKE_HTTP_H

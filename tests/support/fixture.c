@@ -19,6 +19,18 @@ static void must(wxtp_status status, const wx_err *err, const char *what)
         fail_msg("%s: %s (%s)", what, wxtp_status_name(status), err ? err->message : "");
 }
 
+static void *fixture_allocate(void *user, size_t size)
+{
+    (void)user;
+    return malloc(size);
+}
+
+static void fixture_release(void *user, void *memory)
+{
+    (void)user;
+    free(memory);
+}
+
 void fixture_open_node(fixture *fx, fixture_node *node)
 {
     char message[256] = "";
@@ -26,7 +38,8 @@ void fixture_open_node(fixture *fx, fixture_node *node)
     wx_core *core = &node->core;
     fake_clock_port(&fx->clock, &core->clock);
     fake_http_port(&fx->http, &core->http);
-    core->allocator = (wxtp_allocator){.struct_size = sizeof core->allocator};
+    core->allocator = (wxtp_allocator){
+        .struct_size = sizeof core->allocator, .allocate = fixture_allocate, .release = fixture_release};
     core->log = (wxtp_log){.struct_size = sizeof core->log};
     wxtp_sqlite_options options = {.struct_size = sizeof options,
                                    .path = fx->path,
@@ -97,7 +110,8 @@ int fixture_setup_platform(void **state)
     wx_err err;
     bool applied = false;
     must(wx_scope_begin(&scope, fx->core, WXTP_TX_SYNC, &err), &err, "begin");
-    must(wx_ticket_put(fx->core, scope.tx, "ticket@@@0", FAKE_EPOCH_MS / 1000, &applied, &err), &err, "ticket");
+    must(wx_ticket_put(fx->core, scope.tx, "ticket@@@0", FAKE_EPOCH_MS / 1000, &applied, &err), &err,
+         "ticket");
     must(wx_scope_commit(&scope, &err), &err, "commit");
     return 0;
 }
@@ -123,12 +137,12 @@ int fixture_teardown(void **state)
 static void seal_field(wx_core *core, const char *field, const char *text, wx_buf *sealed, wxtp_blob *blob)
 {
     wx_err err;
-    must(wx_vault_seal(core, "platform", FIXTURE_COMPONENT, FIXTURE_COMPONENT, field, text, sealed, blob, &err), &err,
+    must(wx_vault_seal(core, "platform", FIXTURE_COMPONENT, "", field, text, sealed, blob, &err), &err,
          "seal");
 }
 
-void fixture_put_platform(fixture *fx, const char *push_token, const char *aes_key, const char *previous_push_token,
-                          const char *previous_aes_key)
+void fixture_put_platform(fixture *fx, const char *push_token, const char *aes_key,
+                          const char *previous_push_token, const char *previous_aes_key)
 {
     WX_AUTO_BUF secret = {0};
     WX_AUTO_BUF token = {0};
@@ -184,13 +198,14 @@ wx_tenant *fixture_tenant(fixture *fx, const char *platform, const char *appid)
     return tenant;
 }
 
-void fixture_put_token(fixture *fx, const char *platform, const char *appid, const char *access, const char *refresh)
+void fixture_put_token(fixture *fx, const char *platform, const char *appid, const char *access,
+                       const char *refresh)
 {
     WX_AUTO_SCOPE scope = {0};
     wx_err err;
     must(wx_scope_begin(&scope, fx->core, WXTP_TX_SYNC, &err), &err, "begin");
-    must(wx_token_install(fx->core, scope.tx, platform, appid, access, refresh, fake_clock_wall(&fx->clock), 7200,
-                          &err),
+    must(wx_token_install(fx->core, scope.tx, platform, appid, access, refresh, fake_clock_wall(&fx->clock),
+                          7200, &err),
          &err, "install");
     must(wx_scope_commit(&scope, &err), &err, "commit");
 }

@@ -49,14 +49,16 @@ void fixture_close_node(fixture_node *node);
 /* Gives the operation of the node that much patience again. */
 void fixture_patience(fixture_node *node, int64_t ms);
 
-void fixture_put_platform(fixture *fx, const char *push_token, const char *aes_key, const char *previous_push_token,
-                          const char *previous_aes_key);
+void fixture_put_platform(fixture *fx, const char *push_token, const char *aes_key,
+                          const char *previous_push_token, const char *previous_aes_key);
 void fixture_put_tenant(fixture *fx, const wxtp_tenant_row *row);
-/* A certified service account with sets 1, 2, 15 whose profile was read now, authorized. Change it and put it. */
+/* A certified service account with sets 1, 2, 15 whose profile was read now, authorized. Change it and put
+ * it. */
 wxtp_tenant_row fixture_service_account(fixture *fx, const char *appid);
 /* Reads a tenant back by its exact key; fails the test where there is none. Freed by wx_tenant_free. */
 wx_tenant *fixture_tenant(fixture *fx, const char *platform, const char *appid);
-void fixture_put_token(fixture *fx, const char *platform, const char *appid, const char *access, const char *refresh);
+void fixture_put_token(fixture *fx, const char *platform, const char *appid, const char *access,
+                       const char *refresh);
 /* The stored texts, copied; "" where empty; NULL where there is no row. Freed by wx_free. */
 char *fixture_access_token(fixture *fx, const char *platform, const char *appid);
 char *fixture_refresh_token(fixture *fx, const char *platform, const char *appid);

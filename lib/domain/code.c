@@ -1,0 +1,596 @@
+#include "domain/code.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "domain/code_work.h"
+#include "domain/storage.h"
+#include "domain/token.h"
+#include "domain/vault.h"
+
+enum {
+    BODY_MAX = 4096,
+    CODE_MAX = 1024,
+    SECRET_MAX = 4096,
+    LIFE_DEFAULT_S = 7200,
+    OPEN_MAX = 256, /* codes of one pass */
+    POLL_MS = 200,  /* while another process exchanges it */
+    COMMIT_TRIES = 5,
+    LEASE_CALLS = 3, /* the component token may be renewed in between */
+    LEASE_MARGIN_MS = 5000,
+};
+
+void wx_granted_free(wx_granted *granted)
+{
+    wx_free(granted->access);
+    wx_free(granted->refresh);
+    wx_free(granted->permission_sets);
+    *granted = (wx_granted){0};
+}
+
+/* ---- Rows
+ * ---------------------------------------------------------------------------------------------------- */
+
+static void to_hex(const unsigned char *bytes, size_t len, char *hex)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < len; i++) {
+        hex[2 * i] = digits[bytes[i] >> 4];
+        hex[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    hex[2 * len] = '\0';
+}
+
+static wxtp_status work_init(wx_code_work *work, wx_op *op, const char *code, wx_err *err)
+{
+    *work = (wx_code_work){.op = op, .code = code};
+    wxtp_status status = wx_need_component(op->core, err);
+    if (status != WXTP_OK) {
+        return status;
+    }
+    if (!*code || strlen(code) > CODE_MAX) {
+        return wx_fail(err, WXTP_ERR_INVALID, "an authorization code has 1 to %d bytes", CODE_MAX);
+    }
+    status = wx_vault_digest(op->core, "code", code, strlen(code), work->digest, err);
+    to_hex(work->digest, sizeof(work->digest), work->hex);
+    WX_AUTO_BUF name;
+    wx_buf_init(&name, &op->core->allocator, sizeof(work->lease_name) - 1);
+    if (!wx_buf_printf(&name, "code:%s:%s", op->core->settings.component, work->hex)) {
+        return wx_fail_nomem(err);
+    }
+    wx_copy(work->lease_name, sizeof(work->lease_name), wx_buf_str(&name));
+    work->lease.name = work->lease_name;
+    return status;
+}
+
+wxtp_status wx_code_store(wx_code_work *work, wxtp_tx *tx, wxtp_code_state state, wx_err *err)
+{
+    wx_core *core = work->op->core;
+    WX_AUTO_BUF sealed = {0};
+    wxtp_code_row row = {.platform = core->settings.component,
+                         .digest = {work->digest, sizeof(work->digest)},
+                         .appid = work->appid,
+                         .state = state,
+                         .create_time_s = work->create_time_s,
+                         .received_ms = work->received_ms,
+                         .expires_ms = work->expires_ms};
+    const bool open = state == WXTP_CODE_PENDING || state == WXTP_CODE_SENT;
+    wxtp_status status = wx_vault_seal(core, "code", row.platform, work->hex, "code",
+                                       open ? work->code : NULL, &sealed, &row.code, err);
+    if (status != WXTP_OK) {
+        return status;
+    }
+    status = wx_ops(core)->code_put(tx, &row);
+    if (status != WXTP_OK) {
+        return wx_store_fail(core, tx, status, "store the authorization code", err);
+    }
+    work->state = state;
+    return WXTP_OK;
+}
+
+static wxtp_status read_row(wx_code_work *work, wxtp_tx *tx, wx_err *err)
+{
+    wx_core *core = work->op->core;
+    wxtp_code_row row = {0};
+    wxtp_status status = wx_ops(core)->code_get(tx, core->settings.component,
+                                                (wxtp_blob){work->digest, sizeof(work->digest)}, &row);
+    if (status == WXTP_ERR_NOT_FOUND) {
+        return status;
+    }
+    if (status != WXTP_OK) {
+        return wx_store_fail(core, tx, status, "read the authorization code", err);
+    }
+    wx_copy(work->appid, sizeof(work->appid), row.appid);
+    work->state = row.state;
+    work->create_time_s = row.create_time_s;
+    work->received_ms = row.received_ms;
+    work->expires_ms = row.expires_ms;
+    return WXTP_OK;
+}
+
+wxtp_status wx_code_put(wx_core *core, wxtp_tx *tx, const char *code, const char *appid,
+                        int64_t create_time_s, int64_t expires_ms, wx_err *err)
+{
+    wx_op op = {.core = core};
+    wx_code_work work;
+    wxtp_status status = work_init(&work, &op, code, err);
+    if (status == WXTP_OK) {
+        status = read_row(&work, tx, err);
+    }
+    if (status == WXTP_OK) {
+        /* What an operator brought without an appid, a push may name. */
+        const bool open = work.state == WXTP_CODE_PENDING || work.state == WXTP_CODE_SENT;
+        if (!open || work.appid[0] || !*appid) {
+            return WXTP_OK;
+        }
+        wx_copy(work.appid, sizeof(work.appid), appid);
+        work.create_time_s = create_time_s;
+        return wx_code_store(&work, tx, work.state, err);
+    }
+    if (status != WXTP_ERR_NOT_FOUND) {
+        return status;
+    }
+    wx_copy(work.appid, sizeof(work.appid), appid);
+    work.create_time_s = create_time_s;
+    work.received_ms = wx_wall_ms(core);
+    work.expires_ms = expires_ms;
+    return wx_code_store(&work, tx, WXTP_CODE_PENDING, err);
+}
+
+wxtp_status wx_code_state_get(wx_core *core, wxtp_tx *tx, const char *code, wxtp_code_state *state,
+                              wx_err *err)
+{
+    wx_op op = {.core = core};
+    wx_code_work work;
+    wxtp_status status = work_init(&work, &op, code, err);
+    if (status == WXTP_OK) {
+        status = read_row(&work, tx, err);
+    }
+    *state = work.state;
+    return status;
+}
+
+/* ---- The lease
+ * ----------------------------------------------------------------------------------------------- */
+
+static wxtp_status bad_code(const char *appid, wx_err *err)
+{
+    const int64_t errcode = err->errcode;
+    char rid[WX_RID_MAX];
+    wx_copy(rid, sizeof(rid), err->rid);
+    wx_fail(err, WXTP_ERR_CREDENTIALS, "WeChat calls the authorization code wrong, used up or expired");
+    wx_err_hint(
+        err,
+        "Have the merchant open a new authorization link (wxtp-admin authorize-url); a code serves once and "
+        "for a limited time.");
+    wx_err_tenant(err, appid);
+    err->errcode = errcode;
+    wx_copy(err->rid, sizeof(err->rid), rid);
+    return err->status;
+}
+
+static int64_t lease_ms(const wx_core *core)
+{
+    return LEASE_CALLS * core->settings.timeout_ms + LEASE_MARGIN_MS;
+}
+
+/*
+ * One transaction: takes the lease, reads the code again under it, and writes the intent. WXTP_ERR_STATE
+ * without filling `err` while another works on it.
+ */
+static wxtp_status take_and_intend(wx_code_work *work, wx_err *err)
+{
+    wx_core *core = work->op->core;
+    WX_AUTO_SCOPE scope = {0};
+    wxtp_status status = wx_scope_begin(&scope, core, WXTP_TX_SYNC, err);
+    if (status != WXTP_OK) {
+        return status;
+    }
+    status = read_row(work, scope.tx, err);
+    if (status == WXTP_ERR_NOT_FOUND) {
+        work->received_ms = wx_wall_ms(core);
+        work->expires_ms = work->received_ms + WX_CODE_LIFE_MS;
+        status = WXTP_OK;
+    }
+    if (status != WXTP_OK || work->state == WXTP_CODE_DONE || work->state == WXTP_CODE_BAD) {
+        return status;
+    }
+    status = wx_ops(core)->lease_take(scope.tx, &work->lease, lease_ms(core));
+    if (status == WXTP_ERR_STATE) {
+        return status;
+    }
+    if (status != WXTP_OK) {
+        return wx_store_fail(core, scope.tx, status, "take the lease of the authorization code", err);
+    }
+    /* An intent that was open before: that exchange may have been carried out. */
+    work->outcome_unknown = work->state == WXTP_CODE_SENT;
+    const bool expired = work->expires_ms <= wx_wall_ms(core) && work->state == WXTP_CODE_PENDING;
+    status = wx_code_store(work, scope.tx, expired ? WXTP_CODE_PENDING : WXTP_CODE_SENT, err);
+    return status == WXTP_OK ? wx_scope_commit(&scope, err) : status;
+}
+
+/* Gives the lease back; a state that is still open is moved to `state`. Trouble here is mended by the lease's
+ * end. */
+static void give_back(wx_code_work *work, wxtp_code_state state)
+{
+    wx_core *core = work->op->core;
+    WX_AUTO_SCOPE scope = {0};
+    wx_err err = {0};
+    wxtp_status status = wx_scope_begin(&scope, core, WXTP_TX_SYNC, &err);
+    if (status == WXTP_OK && state != work->state) {
+        status = wx_ops(core)->lease_check(scope.tx, &work->lease);
+        status = status == WXTP_OK ? wx_code_store(work, scope.tx, state, &err) : status;
+    }
+    if (status == WXTP_OK) {
+        status = wx_ops(core)->lease_release(scope.tx, &work->lease);
+    }
+    if (status == WXTP_OK) {
+        status = wx_scope_commit(&scope, &err);
+    }
+    if (status != WXTP_OK) {
+        wx_log(&core->log, WXTP_LOG_WARNING, "the lease of an authorization code runs on: %s", err.message);
+    }
+}
+
+static wxtp_status renew_lease(wx_code_work *work, wx_err *err)
+{
+    wx_core *core = work->op->core;
+    WX_AUTO_SCOPE scope = {0};
+    wxtp_status status = wx_scope_begin(&scope, core, WXTP_TX_WRITE, err);
+    if (status != WXTP_OK) {
+        return status;
+    }
+    status = wx_ops(core)->lease_renew(scope.tx, &work->lease, lease_ms(core));
+    if (status != WXTP_OK) {
+        return wx_store_fail(core, scope.tx, status, "keep the lease of the authorization code", err);
+    }
+    return wx_scope_commit(&scope, err);
+}
+
+/* ---- The exchange
+ * -------------------------------------------------------------------------------------------- */
+
+static bool copy_secret(wx_core *core, struct json_object *object, const char *name, char **copy)
+{
+    const char *text = wx_json_str(object, name);
+    if (!text || !*text || strlen(text) > SECRET_MAX) {
+        return true;
+    }
+    *copy = wx_strdup(&core->allocator, text);
+    return *copy != NULL;
+}
+
+static wx_sent read_granted(wx_core *core, const wx_answer *answer, wx_granted *granted, wx_err *err)
+{
+    struct json_object *info = wx_json_get(answer->json, "authorization_info");
+    const char *appid = wx_json_str(info, "authorizer_appid");
+    if (!appid || !wx_appid_ok(appid)) {
+        wx_fail(err, WXTP_ERR_UNAVAILABLE, "api_query_auth: the answer names no authorizer");
+        return WX_SENT_UNKNOWN;
+    }
+    wx_copy(granted->appid, sizeof(granted->appid), appid);
+    granted->expires_in_s = wx_json_int(info, "expires_in", LIFE_DEFAULT_S);
+    if (!copy_secret(core, info, "authorizer_access_token", &granted->access) ||
+        !copy_secret(core, info, "authorizer_refresh_token", &granted->refresh) ||
+        wx_info_sets(core, wx_json_get(info, "func_info"), &granted->permission_sets, err) != WXTP_OK) {
+        wx_fail_nomem(err);
+        return WX_SENT_UNKNOWN;
+    }
+    return WX_SENT_OK;
+}
+
+static wx_sent query_auth(wx_code_work *work, wx_granted *granted, wx_err *err)
+{
+    wx_core *core = work->op->core;
+    WX_AUTO_BUF body;
+    WX_AUTO_ANSWER answer = {0};
+    wx_buf_init(&body, &core->allocator, BODY_MAX);
+    if (!wx_buf_text(&body, "{\"component_appid\":") || !wx_json_quote(&body, core->settings.component) ||
+        !wx_buf_text(&body, ",\"authorization_code\":") || !wx_json_quote(&body, work->code) ||
+        !wx_buf_text(&body, "}")) {
+        wx_fail_nomem(err);
+        return WX_SENT_NOTHING;
+    }
+    granted->sent_ms = wx_wall_ms(core);
+    const char *const secrets[] = {work->code};
+    const wx_sent sent = wx_send_platform(work->op, WX_API_QUERY_AUTH, wx_buf_str(&body),
+                                          "authorization_info", secrets, 1, false, &answer, err);
+    return sent == WX_SENT_OK ? read_granted(core, &answer, granted, err) : sent;
+}
+
+typedef struct granting {
+    const wx_code_work *work;
+    const wx_granted *granted;
+    int64_t now_ms;
+} granting;
+
+static bool enter_granted(void *user, wxtp_tenant_row *row)
+{
+    const granting *self = user;
+    const int64_t create_time_s = self->work->create_time_s;
+    row->removed = false;
+    if (self->granted->permission_sets) {
+        row->permission_sets = self->granted->permission_sets;
+    }
+    /* News that is younger than this code says otherwise: info, which is asked next, has the last word. */
+    if (row->status == WXTP_TENANT_UNAUTHORIZED && create_time_s > 0 && row->event_time_s > create_time_s) {
+        return true;
+    }
+    row->status = WXTP_TENANT_AUTHORIZED;
+    row->status_ms = self->now_ms;
+    if (row->event_time_s < create_time_s) {
+        row->event_time_s = create_time_s;
+    }
+    return true;
+}
+
+static wxtp_status put_tenant(wx_code_work *work, wxtp_tx *tx, const wx_granted *granted, wx_err *err)
+{
+    wx_core *core = work->op->core;
+    const char *component = core->settings.component;
+    granting self = {.work = work, .granted = granted, .now_ms = wx_wall_ms(core)};
+    wxtp_status status = wx_tenant_change(core, tx, component, granted->appid, enter_granted, &self, err);
+    if (status == WXTP_ERR_NOT_FOUND) {
+        wxtp_tenant_row row = wx_tenant_row_new(component, granted->appid, self.now_ms);
+        enter_granted(&self, &row);
+        status = wx_ops(core)->tenant_put(tx, &row);
+        if (status != WXTP_OK) {
+            return wx_store_fail(core, tx, status, "store the tenant", err);
+        }
+    }
+    if (status != WXTP_OK) {
+        return status;
+    }
+    status = wx_ops(core)->hold_delete(tx, component, granted->appid, NULL, WXTP_HOLD_REFUSED);
+    return status == WXTP_OK || status == WXTP_ERR_NOT_FOUND
+               ? WXTP_OK
+               : wx_store_fail(core, tx, status, "end the kept refusals", err);
+}
+
+/* The pair, the tenant and the code's end: one transaction, synced before anyone gets the token. */
+static wxtp_status install(wx_code_work *work, const wx_granted *granted, wx_err *err)
+{
+    wx_core *core = work->op->core;
+    const char *component = core->settings.component;
+    WX_AUTO_SCOPE scope = {0};
+    wxtp_status status = wx_scope_begin(&scope, core, WXTP_TX_SYNC, err);
+    if (status == WXTP_OK && granted->access) {
+        status = wx_token_install(core, scope.tx, component, granted->appid, granted->access,
+                                  granted->refresh, granted->sent_ms, granted->expires_in_s, err);
+    }
+    if (status == WXTP_OK) {
+        status = put_tenant(work, scope.tx, granted, err);
+    }
+    if (status == WXTP_OK) {
+        wx_copy(work->appid, sizeof(work->appid), granted->appid);
+        status = wx_code_store(work, scope.tx, WXTP_CODE_DONE, err);
+    }
+    return status == WXTP_OK ? wx_scope_commit(&scope, err) : status;
+}
+
+/* What WeChat has given is not let go for a disk that is full or a database that is locked for a while. */
+static wxtp_status install_patiently(wx_code_work *work, const wx_granted *granted, wx_err *err)
+{
+    for (int tries = 1;; tries++) {
+        const wxtp_status status = install(work, granted, err);
+        if (status == WXTP_OK) {
+            return status;
+        }
+        wx_err stopped = {0};
+        if (tries == COMMIT_TRIES ||
+            !wx_wait_patiently(work->op, wx_backoff_ms(work->op->core, tries), &stopped)) {
+            work->state = WXTP_CODE_SENT;
+            return err->status;
+        }
+    }
+}
+
+static wxtp_status end_bad(wx_code_work *work, wx_err *err)
+{
+    wx_core *core = work->op->core;
+    WX_AUTO_SCOPE scope = {0};
+    wx_err trouble = {0};
+    wxtp_status status = wx_scope_begin(&scope, core, WXTP_TX_SYNC, &trouble);
+    if (status == WXTP_OK) {
+        status = wx_code_store(work, scope.tx, WXTP_CODE_BAD, &trouble);
+    }
+    if (status == WXTP_OK) {
+        status = wx_scope_commit(&scope, &trouble);
+    }
+    if (status != WXTP_OK) {
+        *err = trouble;
+        return status;
+    }
+    bad_code(work->appid, err);
+    if (work->appid[0]) {
+        /* It may have waited as `authorizing` for this code: what it is now, info knows. */
+        wx_err ignored = {0};
+        wx_account_refresh(work->op, work->appid, false, NULL, NULL, NULL, &ignored);
+    }
+    return err->status;
+}
+
+/* WeChat calls it bad: with an exchange open whose answer was lost, that one may have spent it. */
+static wxtp_status called_bad(wx_code_work *work, bool ask, wx_err *err)
+{
+    if (!ask) {
+        return end_bad(work, err);
+    }
+    const wx_err refusal = *err;
+    const bool named = work->appid[0] != '\0';
+    const wxtp_status status = wx_code_recover(work, err);
+    if (status != WXTP_ERR_CREDENTIALS) {
+        return status;
+    }
+    err->errcode = refusal.errcode;
+    wx_copy(err->rid, sizeof(err->rid), refusal.rid);
+    if (named) {
+        return end_bad(work, err);
+    }
+    /* Nobody knows yet whose it was: the list may show it later, but not for ever. */
+    const wx_err lost = *err;
+    if (work->expires_ms <= wx_wall_ms(work->op->core)) {
+        work->appid[0] = '\0';
+        end_bad(work, err);
+    }
+    *err = lost;
+    return status;
+}
+
+/* Under the lease, the intent written. */
+static wxtp_status exchange(wx_code_work *work, wx_err *err)
+{
+    wx_core *core = work->op->core;
+    for (int tries = 1;; tries++) {
+        WX_AUTO_GRANTED granted = {0};
+        const wx_sent sent = query_auth(work, &granted, err);
+        if (sent == WX_SENT_OK) {
+            return install_patiently(work, &granted, err);
+        }
+        if (sent == WX_SENT_REFUSED) {
+            return wx_errcode_find(err->errcode)->class_ == WX_ERRCODE_CODE_BAD
+                       ? called_bad(work, work->outcome_unknown, err)
+                       : err->status;
+        }
+        if (sent == WX_SENT_NOTHING) {
+            return err->status;
+        }
+        work->outcome_unknown = true;
+        /* Asked again at once: a lost answer is mended best while WeChat still remembers. */
+        wx_err kept = *err;
+        if (tries >= core->settings.max_tries ||
+            !wx_wait_patiently(work->op, wx_backoff_ms(core, tries), err)) {
+            *err = err->status == WXTP_ERR_INTERRUPTED ? *err : kept;
+            return err->status;
+        }
+        const wxtp_status status = renew_lease(work, err);
+        if (status != WXTP_OK) {
+            return status;
+        }
+    }
+}
+
+static wxtp_status under_lease(wx_code_work *work, wx_err *err)
+{
+    wxtp_status status;
+    if (work->state == WXTP_CODE_PENDING) {
+        /* Expired before it was ever sent. */
+        wx_fail(err, WXTP_ERR_CREDENTIALS, "the authorization code has expired");
+        status = called_bad(work, work->appid[0] != '\0', err);
+    } else {
+        status = exchange(work, err);
+    }
+    const bool over = work->state == WXTP_CODE_DONE || work->state == WXTP_CODE_BAD;
+    const bool sent = work->outcome_unknown;
+    give_back(work, over ? work->state : sent ? WXTP_CODE_SENT : WXTP_CODE_PENDING);
+    return status;
+}
+
+static wxtp_status read_profile(wx_code_work *work)
+{
+    wx_err err = {0};
+    if (wx_account_refresh(work->op, work->appid, false, NULL, NULL, NULL, &err) != WXTP_OK) {
+        wx_log(&work->op->core->log, WXTP_LOG_WARNING, "%s is stored, but its profile could not be read: %s",
+               work->appid, err.message);
+    }
+    return WXTP_OK;
+}
+
+wxtp_status wx_code_exchange(wx_op *op, const char *code, char appid[WX_APPID_MAX], wx_err *err)
+{
+    wx_core *core = op->core;
+    wx_code_work work;
+    appid[0] = '\0';
+    wxtp_status status = work_init(&work, op, code, err);
+    if (status != WXTP_OK) {
+        return status;
+    }
+    while ((status = take_and_intend(&work, err)) == WXTP_ERR_STATE) {
+        wx_fail(err, WXTP_ERR_UNAVAILABLE, "another process is exchanging this authorization code");
+        if (!wx_wait_patiently(op, POLL_MS, err)) {
+            return err->status;
+        }
+    }
+    if (status != WXTP_OK) {
+        return status;
+    }
+    if (work.state == WXTP_CODE_BAD) {
+        wx_err_clear(err);
+        return bad_code(work.appid, err);
+    }
+    if (work.state != WXTP_CODE_DONE) {
+        status = under_lease(&work, err);
+        if (status != WXTP_OK) {
+            wx_log(&core->log, WXTP_LOG_WARNING, "an authorization code was not exchanged: %s", err->message);
+            return status;
+        }
+        read_profile(&work);
+    }
+    wx_copy(appid, WX_APPID_MAX, work.appid);
+    return WXTP_OK;
+}
+
+/* ---- All that are open
+ * --------------------------------------------------------------------------------------- */
+
+typedef struct open_codes {
+    wx_core *core;
+    char *codes[OPEN_MAX];
+    size_t count;
+    wxtp_status status;
+    wx_err *err;
+} open_codes;
+
+static bool collect(void *user, const wxtp_code_row *row)
+{
+    open_codes *self = user;
+    char hex[WX_CODE_HEX];
+    if (row->digest.len != 32) {
+        return true;
+    }
+    to_hex(row->digest.data, row->digest.len, hex);
+    char *code = NULL;
+    const wxtp_status status = wx_vault_open(self->core, "code", self->core->settings.component, hex, "code",
+                                             row->code, &code, self->err);
+    if (status != WXTP_OK) {
+        self->status = status;
+        return status != WXTP_ERR_NOMEM;
+    }
+    if (code) {
+        self->codes[self->count++] = code;
+    }
+    return self->count < OPEN_MAX;
+}
+
+wxtp_status wx_code_exchange_open(wx_op *op, const char *appid, wx_err *err)
+{
+    wx_core *core = op->core;
+    if (wx_need_component(core, err) != WXTP_OK) {
+        return err->status;
+    }
+    open_codes *open = wx_alloc(&core->allocator, sizeof(*open));
+    if (!open) {
+        return wx_fail_nomem(err);
+    }
+    *open = (open_codes){.core = core, .err = err};
+    wxtp_tx *tx = NULL;
+    wxtp_status status = wx_begin(core, WXTP_TX_READ, &tx, err);
+    if (status == WXTP_OK) {
+        status = wx_ops(core)->code_open(tx, core->settings.component, appid, collect, open);
+        if (status != WXTP_OK) {
+            wx_store_fail(core, tx, status, "look for codes", err);
+        }
+        status = wx_end(core, &tx, status == WXTP_OK ? open->status : status, err);
+    }
+    for (size_t i = 0; i < open->count; i++) {
+        char whose[WX_APPID_MAX];
+        if (!wx_stopping(core)) {
+            const wxtp_status one = wx_code_exchange(op, open->codes[i], whose, err);
+            status = one == WXTP_OK ? status : one;
+        }
+        wx_free(open->codes[i]);
+    }
+    wx_free(open);
+    return status;
+}

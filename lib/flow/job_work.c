@@ -1,0 +1,550 @@
+/* A worker: claims a batch, searches it for bad openids, and records every answer in one transaction. */
+#include <assert.h>
+#include <string.h>
+
+#include "codec/narrow.h"
+#include "flow/job_runner.h"
+
+enum {
+    BODY_MAX = 64 * 1024,
+    LOOK_MS = 500, /* what another process wrote is seen within a second */
+    SUSPECT_FROM = 200,
+    UNKNOWN_IN_A_ROW = 10,
+};
+
+typedef struct worker {
+    wx_runner *runner;
+    wx_op op;
+    bool first, speaks;
+    int64_t refreshes_counted;
+    int64_t looked_boot_ms;
+    wxtp_job_row numbers; /* of the job after the last record; its strings are void */
+
+    /* The batch in hand. */
+    int64_t number, fence;
+    size_t count;
+    char text[WXTP_BATCH_MAX * WX_OPENID_MAX];
+    const char *openids[WXTP_BATCH_MAX];
+    char lines[WXTP_BATCH_MAX * WX_OPENID_MAX]; /* as they are stored */
+    char marks[WXTP_BATCH_MAX + 1];
+    bool chosen[WXTP_BATCH_MAX];
+    size_t chosen_count;
+
+    /* The call under way. */
+    const wx_answer *answer;
+    bool decided; /* its outcome is entered in the batch */
+    bool ends;    /* it was this worker that ended the run */
+} worker;
+
+/* What an answer means for the openids that were sent. */
+typedef enum fate {
+    FATE_DONE,
+    FATE_SEARCH,         /* one of them is bad */
+    FATE_SEARCH_REFUSED, /* one of them is refused for good */
+    FATE_FAILED,
+    FATE_UNKNOWN, /* failed, by an errcode that nobody knows */
+    FATE_BACK,    /* it says nothing about them */
+} fate;
+
+static fate fate_of(const wx_err *error)
+{
+    if (!error) {
+        return FATE_DONE;
+    }
+    if (error->status != WXTP_ERR_WECHAT) {
+        return FATE_BACK;
+    }
+    switch (wx_errcode_find(error->errcode)->class_) {
+    case WX_ERRCODE_BAD_OPENID:
+        return FATE_SEARCH;
+    case WX_ERRCODE_TOO_MANY:
+    case WX_ERRCODE_OPENID_REFUSED:
+        return FATE_SEARCH_REFUSED;
+    case WX_ERRCODE_OUR_BUG:
+        return FATE_FAILED;
+    default:
+        return FATE_UNKNOWN;
+    }
+}
+
+/* ---- The batch ---- */
+
+static bool take_batch(worker *w, const wxtp_batch_row *row)
+{
+    const size_t len = strlen(row->openids);
+    const size_t count = strlen(row->marks);
+    if (len == 0 || len >= sizeof(w->text) || count == 0 || count > WXTP_BATCH_MAX) {
+        return false;
+    }
+    memcpy(w->lines, row->openids, len + 1);
+    memcpy(w->text, row->openids, len + 1);
+    memcpy(w->marks, row->marks, count + 1);
+    w->count = 0;
+    for (char *at = w->text; at; w->count++) {
+        char *end = strchr(at, '\n');
+        if (w->count == WXTP_BATCH_MAX) {
+            return false;
+        }
+        if (end) {
+            *end++ = '\0';
+        }
+        w->openids[w->count] = at;
+        at = end;
+    }
+    w->number = row->number;
+    w->fence = row->claim_fence;
+    return w->count == count;
+}
+
+/* The search counts those refused for good as it does bad ones, or its budget would not hold. */
+static void as_searched(const worker *w, char marks[WXTP_BATCH_MAX])
+{
+    for (size_t at = 0; at < w->count; at++) {
+        marks[at] = w->marks[at] == WX_MARK_FAILED ? WX_MARK_INVALID : w->marks[at];
+    }
+}
+
+static void choose(worker *w)
+{
+    char marks[WXTP_BATCH_MAX];
+    const int list_max = w->runner->api->list_max;
+    as_searched(w, marks);
+    w->chosen_count = wx_narrow_next(marks, w->count, w->chosen);
+    for (size_t at = w->count; at-- > 0 && w->chosen_count > (size_t)list_max;) {
+        w->chosen_count -= w->chosen[at];
+        w->chosen[at] = false;
+    }
+}
+
+static bool write_body(const worker *w, wx_buf *body)
+{
+    const char *before = "";
+    wx_buf_text(body, "{");
+    wx_json_quote(body, w->runner->api->list_field);
+    wx_buf_text(body, ":[");
+    for (size_t at = 0; at < w->count; at++) {
+        if (w->chosen[at]) {
+            wx_buf_text(body, before);
+            wx_json_quote(body, w->openids[at]);
+            before = ",";
+        }
+    }
+    return wx_buf_text(body, "]}") && !body->failed;
+}
+
+static void enter(worker *w, fate what)
+{
+    char marks[WXTP_BATCH_MAX];
+    wx_narrow_outcome outcome = WX_NARROW_FAILED;
+    as_searched(w, marks);
+    if (what == FATE_DONE) {
+        outcome = WX_NARROW_DONE;
+    } else if (what == FATE_SEARCH || what == FATE_SEARCH_REFUSED) {
+        outcome = WX_NARROW_BAD;
+    }
+    wx_narrow_apply(marks, w->count, w->chosen, outcome);
+    for (size_t at = 0; at < w->count; at++) {
+        const bool refused = w->chosen[at] && marks[at] == WX_MARK_INVALID && what == FATE_SEARCH_REFUSED;
+        if (refused || (w->marks[at] == WX_MARK_FAILED && !w->chosen[at])) {
+            marks[at] = WX_MARK_FAILED;
+        }
+    }
+    memcpy(w->marks, marks, w->count);
+}
+
+/* ---- The record of a try ---- */
+
+static void count_call(worker *w, wxtp_job_row *row)
+{
+    const int64_t refreshes = atomic_load(&w->op.refreshes);
+    row->token_refreshes += refreshes - w->refreshes_counted;
+    w->refreshes_counted = refreshes;
+    row->elapsed_ms = wx_boot_ms(w->runner->core) - w->runner->began_boot_ms;
+}
+
+static wxtp_status note(worker *w, wxtp_tx *tx, wxtp_job_row *row, size_t at, const wx_err *error,
+                        wx_err *err)
+{
+    wx_core *core = w->runner->core;
+    const wxtp_exception_row exception = {
+        .job_id = row->id,
+        .openid = w->openids[at],
+        .verdict = w->marks[at] == WX_MARK_INVALID ? WXTP_VERDICT_INVALID : WXTP_VERDICT_FAILED,
+        .errcode = error->errcode,
+        .errmsg = w->answer->errmsg,
+    };
+    const wxtp_status status = wx_ops(core)->exception_add(tx, &exception);
+    return status == WXTP_OK ? WXTP_OK : wx_store_fail(core, tx, status, "store a refused openid", err);
+}
+
+/* Counts what the last answer decided; openids that still have to be searched stay pending. */
+static wxtp_status count_decided(worker *w, wxtp_tx *tx, wxtp_job_row *row, const wx_err *error, wx_err *err)
+{
+    for (size_t at = 0; at < w->count; at++) {
+        if (!w->chosen[at] || w->marks[at] == WX_MARK_UNTESTED || w->marks[at] == WX_MARK_SUSPECT) {
+            continue;
+        }
+        int64_t *counter = w->marks[at] == WX_MARK_DONE      ? &row->succeeded
+                           : w->marks[at] == WX_MARK_INVALID ? &row->invalid
+                                                             : &row->failed;
+        ++*counter;
+        row->pending--;
+        row->asked++;
+        const wxtp_status status = w->marks[at] == WX_MARK_DONE ? WXTP_OK : note(w, tx, row, at, error, err);
+        if (status != WXTP_OK) {
+            return status;
+        }
+    }
+    return WXTP_OK;
+}
+
+static wxtp_status put_batch(worker *w, wxtp_tx *tx, const char *job_id, wx_err *err)
+{
+    wx_core *core = w->runner->core;
+    const wxtp_batch_row row = {.job_id = job_id,
+                                .number = w->number,
+                                .openids = w->lines,
+                                .marks = w->marks,
+                                .finished = wx_narrow_pending(w->marks, w->count) == 0,
+                                .claim_fence = w->fence};
+    const wxtp_status status = wx_ops(core)->batch_put(tx, &row);
+    return status == WXTP_OK ? WXTP_OK : wx_store_fail(core, tx, status, "write a batch", err);
+}
+
+/* Whether the batch is still ours: an answer counts if nobody else has claimed it in the meantime. */
+static wxtp_status still_ours(worker *w, wxtp_tx *tx, const char *job_id, bool *ours, wx_err *err)
+{
+    wx_runner *runner = w->runner;
+    wxtp_batch_row row;
+    bool held = false;
+    wxtp_status status = wx_runner_hold(runner, tx, &held, err);
+    if (status != WXTP_OK) {
+        return status;
+    }
+    pthread_mutex_lock(&runner->lock);
+    const int64_t fence = runner->lease.fence;
+    pthread_mutex_unlock(&runner->lock);
+    *ours = held && fence == w->fence;
+    if (*ours) {
+        return WXTP_OK;
+    }
+    status = wx_ops(runner->core)->batch_get(tx, job_id, w->number, &row);
+    if (status != WXTP_OK) {
+        return wx_store_fail(runner->core, tx, status, "read a batch", err);
+    }
+    *ours = !row.finished && row.claim_fence == w->fence;
+    if (*ours && held) {
+        w->fence = fence;
+    }
+    return WXTP_OK;
+}
+
+/* What the counters say about going on. */
+static void judge_list(worker *w, const wxtp_job_row *row, const wx_err *error)
+{
+    wx_err why;
+    if (row->pending == 0) {
+        return;
+    }
+    if (row->unknown_streak >= UNKNOWN_IN_A_ROW) {
+        why = *error;
+        wx_err_hint(
+            &why,
+            "%d batches in a row were refused with an errcode that nobody knows; look it up, and decide.",
+            UNKNOWN_IN_A_ROW);
+        wx_runner_end(w->runner, &why);
+    } else if (!row->forced && row->asked >= SUSPECT_FROM && row->succeeded == 0 && row->failed == 0) {
+        wx_fail(&why, WXTP_ERR_SUSPECT_LIST,
+                "the first %lld openids that WeChat was asked about are all refused", (long long)row->asked);
+        wx_err_hint(&why, "Do these openids belong to %s? If they do, go on by resuming the job.",
+                    row->appid);
+        wx_runner_end(w->runner, &why);
+    }
+}
+
+static void end_cancelled(worker *w, const char *job_id)
+{
+    wx_err why;
+    wx_fail(&why, WXTP_ERR_CANCELLED, "job %s was cancelled", job_id);
+    wx_runner_end(w->runner, &why);
+}
+
+static wxtp_status decide(worker *w, wxtp_tx *tx, wxtp_job_row *row, fate what, const wx_err *error,
+                          wx_err *err)
+{
+    enter(w, what);
+    w->decided = true;
+    wxtp_status status = count_decided(w, tx, row, error, err);
+    if (status == WXTP_OK) {
+        status = put_batch(w, tx, row->id, err);
+    }
+    row->unknown_streak = what == FATE_UNKNOWN ? row->unknown_streak + 1 : 0;
+    wx_job_settle(row, wx_wall_ms(w->runner->core));
+    return status;
+}
+
+static wxtp_status record(void *user, wxtp_tx *tx, const wx_err *error, bool final, wx_err *err)
+{
+    worker *w = user;
+    wx_core *core = w->runner->core;
+    const fate what = final ? fate_of(error) : FATE_BACK;
+    WX_AUTO_JOB *job = NULL;
+    bool ours = false;
+    wxtp_status status = wx_job_read(core, tx, w->op.job_id, &job, err);
+    if (status == WXTP_OK) {
+        status = still_ours(w, tx, job->row.id, &ours, err);
+    }
+    if (status != WXTP_OK) {
+        return status;
+    }
+    job->row.calls++;
+    count_call(w, &job->row);
+    if (what != FATE_BACK && ours) {
+        status = decide(w, tx, &job->row, what, error, err);
+    }
+    if (status == WXTP_OK) {
+        status = wx_job_write(core, tx, &job->row, err);
+    }
+    if (status != WXTP_OK) {
+        return status;
+    }
+    w->numbers = job->row;
+    w->looked_boot_ms = wx_boot_ms(core);
+    if (job->row.state == WXTP_JOB_CANCELLED) {
+        end_cancelled(w, job->row.id);
+    } else if (final && what == FATE_BACK) {
+        w->ends = wx_runner_end(w->runner, error);
+    } else if (w->decided) {
+        judge_list(w, &job->row, error);
+    }
+    return WXTP_OK;
+}
+
+/* ---- Going on ---- */
+
+/* Looks at the job in the store now and then: another process may have cancelled it. */
+static wxtp_status look(worker *w, wx_err *err)
+{
+    wx_runner *runner = w->runner;
+    const int64_t now = wx_boot_ms(runner->core);
+    WX_AUTO_JOB *job = NULL;
+    if (now - w->looked_boot_ms < LOOK_MS) {
+        return WXTP_OK;
+    }
+    wxtp_status status = wx_runner_heartbeat(runner, err);
+    if (status == WXTP_OK) {
+        status = wx_job_load(runner->core, w->op.job_id, &job, err);
+    }
+    if (status == WXTP_OK && job->row.state == WXTP_JOB_CANCELLED) {
+        end_cancelled(w, w->op.job_id);
+    }
+    w->looked_boot_ms = now;
+    return status;
+}
+
+static wxtp_status may_try(void *user, wx_err *err)
+{
+    worker *w = user;
+    if (w->speaks) {
+        wx_runner_tell(w->runner, false);
+    }
+    const wxtp_status status = look(w, err);
+    if (status == WXTP_OK && wx_runner_ending(w->runner)) {
+        return wx_fail(err, WXTP_ERR_INTERRUPTED, "the job is ending");
+    }
+    return status;
+}
+
+/* The first call of a run is made alone: where quota or credentials are in doubt, one is enough to see. */
+static void open_door(worker *w)
+{
+    wx_runner *runner = w->runner;
+    if (w->first) {
+        pthread_mutex_lock(&runner->lock);
+        runner->opened = true;
+        pthread_cond_broadcast(&runner->changed);
+        pthread_mutex_unlock(&runner->lock);
+        w->first = false;
+    }
+}
+
+static void await_door(wx_runner *runner)
+{
+    pthread_mutex_lock(&runner->lock);
+    while (!runner->opened && !runner->ending) {
+        pthread_cond_wait(&runner->changed, &runner->lock);
+    }
+    pthread_mutex_unlock(&runner->lock);
+}
+
+/* Shows the caller what was just committed, unless a later picture is there already. */
+static void publish(worker *w)
+{
+    wx_runner *runner = w->runner;
+    pthread_mutex_lock(&runner->lock);
+    wxtp_job_row *view = &runner->view->row;
+    if (w->numbers.calls > view->calls) {
+        view->state = w->numbers.state;
+        view->succeeded = w->numbers.succeeded;
+        view->invalid = w->numbers.invalid;
+        view->failed = w->numbers.failed;
+        view->pending = w->numbers.pending;
+        view->asked = w->numbers.asked;
+        view->calls = w->numbers.calls;
+        view->token_refreshes = w->numbers.token_refreshes;
+        view->elapsed_ms = w->numbers.elapsed_ms;
+    }
+    pthread_mutex_unlock(&runner->lock);
+    if (w->speaks) {
+        wx_runner_upkeep(runner);
+        wx_runner_tell(runner, false);
+    }
+}
+
+static wxtp_status claim_in(worker *w, wxtp_tx *tx, bool *got, wx_err *err)
+{
+    wx_runner *runner = w->runner;
+    wxtp_batch_row row;
+    WX_AUTO_JOB *job = NULL;
+    bool held = false;
+    wxtp_status status = wx_job_read(runner->core, tx, w->op.job_id, &job, err);
+    if (status == WXTP_OK) {
+        status = wx_runner_hold(runner, tx, &held, err);
+    }
+    if (status != WXTP_OK || !held) {
+        return status;
+    }
+    if (job->row.state == WXTP_JOB_CANCELLED) {
+        end_cancelled(w, job->row.id);
+    }
+    if (job->row.state != WXTP_JOB_RUNNING) {
+        return WXTP_OK;
+    }
+    pthread_mutex_lock(&runner->lock);
+    const int64_t fence = runner->lease.fence;
+    const int64_t from = runner->from;
+    pthread_mutex_unlock(&runner->lock);
+    status = wx_ops(runner->core)->batch_claim(tx, job->row.id, fence, from, &row);
+    if (status == WXTP_ERR_NOT_FOUND) {
+        return WXTP_OK;
+    }
+    if (status != WXTP_OK) {
+        return wx_store_fail(runner->core, tx, status, "claim a batch", err);
+    }
+    if (!take_batch(w, &row)) {
+        return wx_fail(err, WXTP_ERR_STORE, "batch %lld of job %s is damaged", (long long)row.number,
+                       w->op.job_id);
+    }
+    pthread_mutex_lock(&runner->lock);
+    runner->from = w->number + 1;
+    pthread_mutex_unlock(&runner->lock);
+    *got = true;
+    return WXTP_OK;
+}
+
+static wxtp_status claim(worker *w, bool *got, wx_err *err)
+{
+    wx_core *core = w->runner->core;
+    WX_AUTO_SCOPE scope = {0};
+    *got = false;
+    if (wx_stopping(core)) {
+        return wx_fail(err, WXTP_ERR_INTERRUPTED, "stopped as asked");
+    }
+    wxtp_status status = wx_scope_begin(&scope, core, WXTP_TX_WRITE, err);
+    if (status == WXTP_OK) {
+        status = claim_in(w, scope.tx, got, err);
+    }
+    w->looked_boot_ms = wx_boot_ms(core);
+    return status == WXTP_OK ? wx_scope_commit(&scope, err) : status;
+}
+
+static wxtp_status call_chosen(worker *w, wx_err *err)
+{
+    wx_runner *runner = w->runner;
+    WX_AUTO_ANSWER answer = {.sensible = false};
+    WX_AUTO_BUF body;
+    wx_buf_init(&body, &runner->core->allocator, BODY_MAX);
+    if (!write_body(w, &body)) {
+        return wx_fail_nomem(err);
+    }
+    const wx_call call = {
+        .appid = runner->view->row.appid,
+        .api = runner->api,
+        .body = wx_buf_str(&body),
+        .body_len = body.len,
+        .openids = (int64_t)w->chosen_count,
+        .may_try = may_try,
+        .record = record,
+        .user = w,
+    };
+    w->answer = &answer;
+    w->decided = false;
+    const wxtp_status status = wx_dispatch(&w->op, &call, &answer, err);
+    w->answer = NULL;
+    publish(w);
+    open_door(w);
+    if (w->decided) {
+        w->op.person = false;
+        if (err->errcode != 0 && wx_errcode_find(err->errcode)->class_ == WX_ERRCODE_TOO_MANY) {
+            wx_log(&runner->core->log, WXTP_LOG_WARNING, "%s: %s", w->op.job_id, err->message);
+        }
+        return status == WXTP_ERR_WECHAT ? WXTP_OK : status;
+    }
+    return status;
+}
+
+/* Batches that are left unfinished need nothing: their marks are stored, and the next runner's fence frees
+ * them. */
+static wxtp_status work_batch(worker *w, wx_err *err)
+{
+    wxtp_status status = WXTP_OK;
+    do {
+        choose(w);
+        assert(w->chosen_count > 0);
+        status = call_chosen(w, err);
+    } while (status == WXTP_OK && w->decided && !wx_runner_ending(w->runner) &&
+             wx_narrow_pending(w->marks, w->count) > 0);
+    return status;
+}
+
+/* The reason first given stands, but for what came of it when it was looked into. */
+static void end_with(worker *w, const wx_err *err)
+{
+    wx_runner *runner = w->runner;
+    if (!wx_runner_end(runner, err) && w->ends) {
+        pthread_mutex_lock(&runner->lock);
+        runner->outcome = *err;
+        pthread_mutex_unlock(&runner->lock);
+    }
+}
+
+void wx_runner_work(wx_runner *runner, bool first, bool speaks)
+{
+    wx_err err = {.status = WXTP_OK};
+    worker w = {.runner = runner, .first = first, .speaks = speaks};
+    w.op.core = runner->core;
+    w.op.patience = runner->op->patience;
+    w.op.job_id = runner->view->row.id;
+    w.op.person = first && runner->op->person;
+    atomic_init(&w.op.refreshes, 0);
+    if (!first) {
+        await_door(runner);
+    }
+    wxtp_status status = WXTP_OK;
+    bool got = true;
+    while (status == WXTP_OK && got && !wx_runner_ending(runner)) {
+        status = claim(&w, &got, &err);
+        if (status == WXTP_OK && got) {
+            status = work_batch(&w, &err);
+        }
+    }
+    if (status != WXTP_OK) {
+        end_with(&w, &err);
+    }
+    open_door(&w);
+    const int64_t refreshes = atomic_load(&w.op.refreshes);
+    atomic_fetch_add(&runner->op->refreshes, refreshes);
+    pthread_mutex_lock(&runner->lock);
+    runner->loose_refreshes += refreshes - w.refreshes_counted;
+    pthread_mutex_unlock(&runner->lock);
+}

@@ -1,0 +1,246 @@
+#include "flow/push_open.h"
+
+#include <openssl/crypto.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "codec/query.h"
+
+enum { QUERY_VALUE_MAX = 256, TRIES = 2 };
+
+static wxtp_status unauthentic(wx_err *err, const char *what, const char *hint)
+{
+    wx_fail(err, WXTP_ERR_SIGNATURE, "the push is not authentic: %s", what);
+    if (hint) {
+        wx_err_hint(err, "%s", hint);
+    }
+    return err->status;
+}
+
+static const char hint_token[] = "Compare the Token (message verification token) here with the one on the "
+                                 "platform's page: wxtp-admin platform set "
+                                 "--token-file F.";
+static const char hint_key[] =
+    "Compare the EncodingAESKey here with the one on the platform's page: wxtp-admin platform set "
+    "--aes-key-file F.";
+static const char hint_appid[] =
+    "It was sealed for another platform: compare the component appid, and the URL that the other "
+    "platform is set to push to.";
+static const char hint_body[] = "Hand over the query string and the body exactly as they came over HTTP.";
+
+/* ---- The query
+ * -------------------------------------------------------------------------------------------------- */
+
+typedef struct asked {
+    wx_buf timestamp, nonce, signature;
+} asked;
+
+static void asked_free(asked *self)
+{
+    wx_buf_free(&self->timestamp);
+    wx_buf_free(&self->nonce);
+    wx_buf_free(&self->signature);
+}
+
+static wxtp_status read_query(wx_core *core, const char *query, asked *self, wx_err *err)
+{
+    WX_AUTO_BUF type;
+    wx_buf_init(&self->timestamp, &core->allocator, QUERY_VALUE_MAX);
+    wx_buf_init(&self->nonce, &core->allocator, QUERY_VALUE_MAX);
+    wx_buf_init(&self->signature, &core->allocator, QUERY_VALUE_MAX);
+    wx_buf_init(&type, &core->allocator, QUERY_VALUE_MAX);
+    if (wx_query_get(query, "encrypt_type", &type) && strcmp(wx_buf_str(&type), "aes") != 0) {
+        return unauthentic(err, "encrypt_type is not aes", "Set the platform to the safe (encrypted) mode.");
+    }
+    if (!wx_query_get(query, "timestamp", &self->timestamp) || !wx_query_get(query, "nonce", &self->nonce) ||
+        !wx_query_get(query, "msg_signature", &self->signature)) {
+        return unauthentic(err, "the query lacks timestamp, nonce or msg_signature", hint_body);
+    }
+    return WXTP_OK;
+}
+
+/* ---- XML
+ * -------------------------------------------------------------------------------------------------------- */
+
+static wxtp_status parse(wx_core *core, const char *text, size_t len, const char *where, wx_xml *xml,
+                         wx_err *err)
+{
+    static const char *const faults[] = {[WX_XML_MALFORMED] = "is no well-formed XML",
+                                         [WX_XML_DTD] = "has a document type or entities, which are refused",
+                                         [WX_XML_TOO_LARGE] = "is too large"};
+    const wx_xml_result result = wx_xml_parse(&core->allocator, text, len, xml);
+    if (result == WX_XML_OK) {
+        return WXTP_OK;
+    }
+    if (result == WX_XML_NOMEM) {
+        return wx_fail_nomem(err);
+    }
+    wx_fail(err, WXTP_ERR_SIGNATURE, "the push is not authentic: the %s %s", where, faults[result]);
+    wx_err_hint(err, "%s", hint_body);
+    return err->status;
+}
+
+/* ---- The envelope
+ * ----------------------------------------------------------------------------------------------- */
+
+static bool signed_with(const char *token, const asked *query, const char *sealed)
+{
+    return token && wx_push_signature_ok(token, wx_buf_str(&query->timestamp), wx_buf_str(&query->nonce),
+                                         sealed, strlen(sealed), wx_buf_str(&query->signature));
+}
+
+static wxtp_status check_signature(const wx_component *component, const asked *query, const char *sealed,
+                                   wx_err *err)
+{
+    if (!component->push_token) {
+        wx_fail(err, WXTP_ERR_CONFIGURATION, "the platform has no Token to verify pushes with");
+        wx_err_hint(err, "%s", hint_token);
+        return err->status;
+    }
+    if (signed_with(component->push_token, query, sealed) ||
+        signed_with(component->previous_push_token, query, sealed)) {
+        return WXTP_OK;
+    }
+    return unauthentic(err, "msg_signature is wrong", hint_token);
+}
+
+static wxtp_status fault_of(wx_envelope_fault fault, wx_err *err)
+{
+    switch (fault) {
+    case WX_ENVELOPE_NOMEM:
+        return wx_fail_nomem(err);
+    case WX_ENVELOPE_BASE64:
+        return unauthentic(err, "Encrypt is no base64", hint_body);
+    case WX_ENVELOPE_DECRYPT:
+        return unauthentic(err, "Encrypt cannot be decrypted", hint_key);
+    case WX_ENVELOPE_PADDING:
+        return unauthentic(err, "the padding is wrong after decryption", hint_key);
+    case WX_ENVELOPE_LENGTH:
+        return unauthentic(err, "the message length is wrong after decryption", hint_key);
+    case WX_ENVELOPE_APPID:
+        return unauthentic(err, "the appid inside is not the component's", hint_appid);
+    default:
+        return unauthentic(err, "msg_signature is wrong", hint_token);
+    }
+}
+
+/* With the current key, then the previous one. The fault that says most is told: a wrong appid was decrypted
+ * well. */
+static wxtp_status decrypt(const wx_component *component, const char *sealed, wxtp_push *push, wx_buf *plain,
+                           wx_err *err)
+{
+    const char *const keys[TRIES] = {component->aes_key, component->previous_aes_key};
+    wx_envelope_fault told = WX_ENVELOPE_OK;
+    bool any = false;
+    for (int i = 0; i < TRIES; i++) {
+        unsigned char key[WX_AES_KEY_LEN];
+        if (!keys[i] || !wx_encoding_aes_key_decode(keys[i], strlen(keys[i]), key)) {
+            continue;
+        }
+        any = true;
+        wx_buf_clear(plain);
+        const wx_envelope_fault fault =
+            wx_envelope_open(key, component->appid, sealed, strlen(sealed), plain);
+        OPENSSL_cleanse(key, sizeof(key));
+        if (fault == WX_ENVELOPE_OK) {
+            push->previous_key = i > 0;
+            return WXTP_OK;
+        }
+        if (told == WX_ENVELOPE_OK || fault == WX_ENVELOPE_APPID || fault == WX_ENVELOPE_NOMEM) {
+            told = fault;
+        }
+    }
+    if (!any) {
+        wx_fail(err, WXTP_ERR_CONFIGURATION, "the platform has no EncodingAESKey to open pushes with");
+        wx_err_hint(err, "%s", hint_key);
+        return err->status;
+    }
+    return fault_of(told, err);
+}
+
+/* ---- What is inside
+ * --------------------------------------------------------------------------------------------- */
+
+static wxtp_status identify(wxtp_push *push, const wx_buf *plain, wx_err *err)
+{
+    static const char digits[] = "0123456789abcdef";
+    if (!wx_digest(plain->data, plain->len, push->digest)) {
+        return wx_fail(err, WXTP_ERR_INTERNAL, "OpenSSL could not digest");
+    }
+    for (size_t i = 0; i < sizeof(push->digest); i++) {
+        push->id[2 * i] = digits[push->digest[i] >> 4];
+        push->id[2 * i + 1] = digits[push->digest[i] & 15];
+    }
+    return WXTP_OK;
+}
+
+static wxtp_status read_fields(wx_core *core, wxtp_push *push, wx_err *err)
+{
+    const char *info_type = wx_xml_get(&push->fields, "InfoType");
+    const char *msg_type = wx_xml_get(&push->fields, "MsgType");
+    const char *appid = wx_xml_get(&push->fields, "AppId");
+    const char *authorizer = wx_xml_get(&push->fields, "AuthorizerAppid");
+    const char *created = wx_xml_get(&push->fields, "CreateTime");
+    if (info_type && appid && strcmp(appid, push->component) != 0) {
+        return unauthentic(err, "the AppId of the event is not the component's", hint_appid);
+    }
+    push->kind = info_type ? WX_PUSH_EVENT : WX_PUSH_MESSAGE;
+    push->event = wx_strdup(&core->allocator, info_type ? info_type : msg_type ? msg_type : "");
+    if (!push->event) {
+        return wx_fail_nomem(err);
+    }
+    if (authorizer && wx_appid_ok(authorizer)) {
+        wx_copy(push->authorizer, sizeof(push->authorizer), authorizer);
+    }
+    int64_t seconds = 0;
+    if (created && wx_text_int64(created, strlen(created), &seconds) && seconds > 0) {
+        push->create_time_s = seconds;
+    }
+    return WXTP_OK;
+}
+
+static wxtp_status open_sealed(wx_core *core, const wx_component *component, const asked *query,
+                               const char *sealed, wxtp_push *push, wx_err *err)
+{
+    WX_AUTO_BUF plain;
+    wx_buf_init(&plain, &core->allocator, WX_PUSH_MAX);
+    wxtp_status status = check_signature(component, query, sealed, err);
+    if (status == WXTP_OK) {
+        status = decrypt(component, sealed, push, &plain, err);
+    }
+    if (status == WXTP_OK) {
+        status = parse(core, wx_buf_str(&plain), plain.len, "decrypted message", &push->fields, err);
+    }
+    if (status == WXTP_OK) {
+        status = identify(push, &plain, err);
+    }
+    return status == WXTP_OK ? read_fields(core, push, err) : status;
+}
+
+wxtp_status wx_push_open(wx_core *core, const wx_component *component, const char *query, const void *body,
+                         size_t len, wxtp_push *push, wx_err *err)
+{
+    __attribute__((cleanup(asked_free))) asked values = {0};
+    WX_AUTO_XML outer = {0};
+    wx_copy(push->component, sizeof(push->component), component->appid);
+    if (len == 0 || len > WX_PUSH_MAX) {
+        return unauthentic(err, len == 0 ? "the body is empty" : "the body is larger than 1 MiB", hint_body);
+    }
+    wxtp_status status = read_query(core, query, &values, err);
+    if (status == WXTP_OK) {
+        status = parse(core, body, len, "body", &outer, err);
+    }
+    if (status != WXTP_OK) {
+        return status;
+    }
+    const char *sealed = wx_xml_get(&outer, "Encrypt");
+    const char *appid = wx_xml_get(&outer, "AppId");
+    if (!sealed || !*sealed) {
+        return unauthentic(err, "the body has no Encrypt", hint_body);
+    }
+    status = open_sealed(core, component, &values, sealed, push, err);
+    if (status == WXTP_OK && appid && strcmp(appid, component->appid) != 0) {
+        return unauthentic(err, "the AppId of the body is not the component's", hint_appid);
+    }
+    return status;
+}

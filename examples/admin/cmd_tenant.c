@@ -252,7 +252,7 @@ static void print_sync(syncing *s, const wxtp_sync_result *result)
     fputs("]}\n", app->out);
 }
 
-static int sync(ad_app *app, syncing *s)
+static int sync_tenants(ad_app *app, syncing *s)
 {
     wxtp_sync_result result = {.struct_size = sizeof result};
     wxtp_error *error = NULL;
@@ -286,7 +286,7 @@ int ad_tenant_sync(ad_app *app)
     s->failed = tmpfile();
     if (s->failed) {
         ad_json_init(&s->json, s->failed);
-        code = sync(app, s);
+        code = sync_tenants(app, s);
         fclose(s->failed);
     } else {
         code = ad_fail(&app->failure, AD_EXIT_INTERNAL, "internal", "make room for temporary files",

@@ -526,6 +526,7 @@ void wx_http_curl_free(wx_http_curl *self)
     /* In a forked child the connections are the parent's: closing them by the book would write to them. */
     if (getpid() == self->pid) {
         quiet state = quiet_begin();
+        assert(self->idle_count == 0 || self->idle);
         for (size_t at = 0; at < self->idle_count; at++) {
             handle_free(self->idle[at]);
         }

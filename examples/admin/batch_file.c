@@ -211,7 +211,8 @@ static bool take_line(sorter *s, const char *text, size_t len)
         return false;
     for (size_t i = 0; i < appid_len; i++) {
         char c = text[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-'))
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+              c == '-'))
             return false;
     }
     char *to = s->text + s->used;

@@ -82,7 +82,8 @@ int ad_db_check(ad_app *app)
 }
 
 /* A result of one path and perhaps one more. */
-static void print_paths(ad_app *app, const char *name, const char *path, const char *other, const char *other_path)
+static void print_paths(ad_app *app, const char *name, const char *path, const char *other,
+                        const char *other_path)
 {
     ad_json json;
 
@@ -122,18 +123,21 @@ int ad_db_restore(ad_app *app)
     int code;
 
     if (access(path, F_OK) != 0)
-        return ad_fail(&app->failure, AD_EXIT_USAGE, "not_found", "check the path", "backup %s does not exist", path);
+        return ad_fail(&app->failure, AD_EXIT_USAGE, "not_found", "check the path",
+                       "backup %s does not exist", path);
     if (ad_database_there(app))
-        return ad_fail_usage(&app->failure, "name a new database with --db", "database %s exists already", app->db_path);
+        return ad_fail_usage(&app->failure, "name a new database with --db", "database %s exists already",
+                             app->db_path);
     code = ad_database_folder(app);
     if (code != AD_EXIT_OK)
         return code;
-    wxtp_sqlite_options options = {.struct_size = sizeof options, .path = app->db_path, .create = true, .migrate = true};
+    wxtp_sqlite_options options = {
+        .struct_size = sizeof options, .path = app->db_path, .create = true, .migrate = true};
     wxtp_status status = wxtp_sqlite_restore(&options, path, message, sizeof message);
     if (status != WXTP_OK) {
         code = ad_exit_of(status, "");
-        return ad_fail(&app->failure, code, code == AD_EXIT_USAGE ? "usage" : "store", NULL, "%s cannot be restored: %s",
-                       path, *message ? message : wxtp_status_name(status));
+        return ad_fail(&app->failure, code, code == AD_EXIT_USAGE ? "usage" : "store", NULL,
+                       "%s cannot be restored: %s", path, *message ? message : wxtp_status_name(status));
     }
     print_paths(app, "database", app->db_path, NULL, NULL);
     if (access(app->key_path, F_OK) != 0)
@@ -158,8 +162,8 @@ int ad_db_rekey(ad_app *app)
     if (status != WXTP_OK)
         return ad_fail_take(&app->failure, status, &error);
     print_paths(app, "database", app->db_path, "master_key_file", path);
-    fprintf(stderr, "note: from now on give --master-key-file %s, or move it to %s; destroy the old key\n", path,
-            app->key_path);
+    fprintf(stderr, "note: from now on give --master-key-file %s, or move it to %s; destroy the old key\n",
+            path, app->key_path);
     return AD_EXIT_OK;
 }
 

@@ -39,7 +39,8 @@ static int print_nothing(ad_app *app, const char *appid, const char *call)
     return AD_EXIT_OK;
 }
 
-static int create_and_run(ad_app *app, const char *appid, const char *call, ad_openids *openids, ad_rejects *rejects)
+static int create_and_run(ad_app *app, const char *appid, const char *call, ad_openids *openids,
+                          ad_rejects *rejects)
 {
     wxtp_job_options options = {sizeof options, ad_given(app, OPT_FORCE)};
     wxtp_error *error = NULL;
@@ -83,10 +84,6 @@ static int list_command(ad_app *app, const char *call)
 {
     const char *file = ad_text(app, OPT_FILE);
     int count = app->line.arg_count - 1;
-
-    if (count <= 0 && !file)
-        return ad_fail_usage(&app->failure, "name them, or give --file FILE (- is standard input)",
-                             "no openid and no file is given");
     ad_openids *openids = malloc(sizeof *openids);
     if (!openids)
         return ad_fail_nomem(&app->failure);
@@ -99,16 +96,30 @@ static int list_command(ad_app *app, const char *call)
     return code;
 }
 
-int ad_unblacklist(ad_app *app)
+int ad_check_openids(ad_app *app)
 {
-    if (!ad_given(app, OPT_BATCH)) {
-        if (app->line.arg_count == 0)
-            return ad_fail_usage(&app->failure, "wxtp-admin unblacklist APPID OPENID...", "no APPID is given");
-        return list_command(app, "batchUnblacklist");
-    }
+    if (app->line.arg_count == 0)
+        return ad_fail_usage(&app->failure, "wxtp-admin unblacklist APPID OPENID...", "no APPID is given");
+    if (app->line.arg_count == 1 && !ad_given(app, OPT_FILE))
+        return ad_fail_usage(&app->failure, "name them, or give --file FILE (- is standard input)",
+                             "no openid and no file is given");
+    return AD_EXIT_OK;
+}
+
+int ad_check_unblacklist(ad_app *app)
+{
+    if (!ad_given(app, OPT_BATCH))
+        return ad_check_openids(app);
     if (app->line.arg_count > 0 || ad_given(app, OPT_FILE))
         return ad_fail_usage(&app->failure, "name tenants and openids in the file alone",
                              "--batch goes with no APPID, OPENID or --file");
+    return AD_EXIT_OK;
+}
+
+int ad_unblacklist(ad_app *app)
+{
+    if (!ad_given(app, OPT_BATCH))
+        return list_command(app, "batchUnblacklist");
     return ad_batch(app, "batchUnblacklist", ad_text(app, OPT_BATCH));
 }
 
@@ -321,20 +332,29 @@ static int resume_all(ad_app *app)
     return code;
 }
 
+int ad_check_job_resume(ad_app *app)
+{
+    bool all = ad_given(app, OPT_ALL);
+
+    if (all && (ad_given(app, OPT_FAILED) || app->line.arg_count > 0 || ad_given(app, OPT_REJECTS)))
+        return ad_fail_usage(&app->failure, "wxtp-admin job resume --all",
+                             "--all goes with no ID, --failed or --rejects");
+    if (!all && app->line.arg_count == 0)
+        return ad_fail_usage(&app->failure, "wxtp-admin job list shows the ids", "name a job, or give --all");
+    return AD_EXIT_OK;
+}
+
 int ad_job_resume(ad_app *app)
 {
-    bool all = ad_given(app, OPT_ALL), failed = ad_given(app, OPT_FAILED);
+    bool failed = ad_given(app, OPT_FAILED);
     ad_rejects rejects;
 
-    if (all && (failed || app->line.arg_count > 0 || ad_given(app, OPT_REJECTS)))
-        return ad_fail_usage(&app->failure, "wxtp-admin job resume --all", "--all goes with no ID, --failed or --rejects");
-    if (all)
+    if (ad_given(app, OPT_ALL))
         return resume_all(app);
-    if (app->line.arg_count == 0)
-        return ad_fail_usage(&app->failure, "wxtp-admin job list shows the ids", "name a job, or give --all");
     int code = ad_rejects_open(&rejects, app);
     if (code != AD_EXIT_OK)
         return code;
-    code = ad_job_run_and_print(app, app->line.args[0], failed ? WXTP_JOB_RETRY_FAILED : WXTP_JOB_RESUME, &rejects);
+    code = ad_job_run_and_print(app, app->line.args[0], failed ? WXTP_JOB_RETRY_FAILED : WXTP_JOB_RESUME,
+                                &rejects);
     return ad_rejects_close(&rejects, app, code);
 }

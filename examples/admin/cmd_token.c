@@ -106,7 +106,8 @@ static void fail_item(refreshing *r, item *i, wxtp_status status, wxtp_error **e
     pthread_mutex_unlock(&r->lock);
 }
 
-/* All that read the same generation at their start make one refresh: so it is read before the first one leaves. */
+/* All that read the same generation at their start make one refresh: so it is read before the first one
+ * leaves. */
 static void read_generations(refreshing *r)
 {
     for (size_t n = 0; n < r->count; n++) {
@@ -208,12 +209,18 @@ static int refresh(refreshing *r)
     return code;
 }
 
-int ad_token_refresh(ad_app *app)
+int ad_check_token_refresh(ad_app *app)
 {
     int ways = (app->line.arg_count > 0) + ad_given(app, OPT_DUE) + ad_given(app, OPT_ALL);
 
     if (ways != 1)
-        return ad_fail_usage(&app->failure, "wxtp-admin token refresh --due", "name tenants, or give --due or --all");
+        return ad_fail_usage(&app->failure, "wxtp-admin token refresh --due",
+                             "name tenants, or give --due or --all");
+    return AD_EXIT_OK;
+}
+
+int ad_token_refresh(ad_app *app)
+{
     refreshing *r = calloc(1, sizeof *r);
     if (!r)
         return ad_fail_nomem(&app->failure);
@@ -233,7 +240,8 @@ int ad_token_refresh(ad_app *app)
 static int reveal(ad_app *app, const char *appid, char **token, wxtp_token_facts *facts)
 {
     wxtp_error *error = NULL;
-    wxtp_status status = wxtp_token_get(app->platform, appid, token, NULL, &error);
+    int64_t generation = 0;
+    wxtp_status status = wxtp_token_get(app->platform, appid, token, &generation, &error);
 
     if (status == WXTP_OK) /* it may have been refreshed */
         status = wxtp_token_info(app->platform, appid, facts, &error);

@@ -1,6 +1,7 @@
 #include "commands.h"
 #include "database.h"
 #include "output.h"
+#include "spool.h"
 #include <string.h>
 #include <unistd.h>
 
@@ -27,16 +28,11 @@ static void on_problem(void *user, const char *text)
 static void print_problems(problems *p)
 {
     ad_app *app = p->app;
-    char buffer[4096];
-    size_t got;
-
     if (app->json)
         fprintf(app->out, "{\"ok\":%s,\"problems\":[", p->count == 0 ? "true" : "false");
     else if (p->count == 0)
         fputs("ok\n", app->out);
-    rewind(p->found);
-    while ((got = fread(buffer, 1, sizeof buffer, p->found)) > 0)
-        fwrite(buffer, 1, got, app->out);
+    ad_spool_copy(p->found, app->out);
     if (app->json)
         fputs("]}\n", app->out);
 }
@@ -57,6 +53,8 @@ static int examine(problems *p)
     wxtp_status status = wxtp_platform_check_store(app->platform, on_problem, p, &error);
     if (status != WXTP_OK)
         return ad_fail_take(&app->failure, status, &error);
+    if (!ad_spool_ok(p->found))
+        return ad_spool_fail(&app->failure);
     print_problems(p);
     if (p->count == 0)
         return AD_EXIT_OK;
@@ -71,10 +69,9 @@ int ad_db_check(ad_app *app)
     if (!ad_database_there(app))
         return ad_fail(&app->failure, AD_EXIT_USAGE, "not_found", "check --db", "database %s does not exist",
                        app->db_path);
-    p.found = tmpfile();
+    p.found = ad_spool();
     if (!p.found)
-        return ad_fail(&app->failure, AD_EXIT_INTERNAL, "internal", "make room for temporary files",
-                       "no temporary file can be made");
+        return ad_spool_fail(&app->failure);
     ad_json_init(&p.json, p.found);
     int code = examine(&p);
     fclose(p.found);

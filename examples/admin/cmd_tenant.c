@@ -1,5 +1,6 @@
 #include "commands.h"
 #include "progress.h"
+#include "spool.h"
 #include "tenant_output.h"
 #include <stdlib.h>
 #include <string.h>
@@ -212,16 +213,6 @@ static bool on_synced(void *user, int64_t done, int64_t total)
     return !ad_signal_seen();
 }
 
-static void copy_file(FILE *from, FILE *to)
-{
-    char buffer[4096];
-    size_t got;
-
-    rewind(from);
-    while ((got = fread(buffer, 1, sizeof buffer, from)) > 0)
-        fwrite(buffer, 1, got, to);
-}
-
 static void print_sync(syncing *s, const wxtp_sync_result *result)
 {
     ad_app *app = s->app;
@@ -232,13 +223,13 @@ static void print_sync(syncing *s, const wxtp_sync_result *result)
         ad_field_int(app, "repaired", result->repaired);
         ad_field_int(app, "unauthorized", result->unauthorized);
         ad_field_int(app, "failed", s->failures);
-        copy_file(s->failed, app->out);
+        ad_spool_copy(s->failed, app->out);
         return;
     }
     fprintf(app->out, "{\"synced\":%lld,\"added\":%lld,\"repaired\":%lld,\"unauthorized\":%lld,\"failed\":[",
             (long long)result->synced, (long long)result->added, (long long)result->repaired,
             (long long)result->unauthorized);
-    copy_file(s->failed, app->out);
+    ad_spool_copy(s->failed, app->out);
     fputs("]}\n", app->out);
 }
 
@@ -254,6 +245,10 @@ static int sync_tenants(ad_app *app, syncing *s)
                          all ? 0 : (size_t)app->line.arg_count, on_failed, on_synced, s, &result, &error);
     ad_progress_end(&s->progress);
     int64_t touched = result.synced + result.added + result.repaired + result.unauthorized + s->failures;
+    if (!ad_spool_ok(s->failed)) {
+        wxtp_error_free(error);
+        return ad_spool_fail(&app->failure);
+    }
     if (status == WXTP_OK || touched > 0)
         print_sync(s, &result);
     if (status != WXTP_OK)
@@ -278,14 +273,13 @@ int ad_tenant_sync(ad_app *app)
     if (!s)
         return ad_fail_nomem(&app->failure);
     s->app = app;
-    s->failed = tmpfile();
+    s->failed = ad_spool();
     if (s->failed) {
         ad_json_init(&s->json, s->failed);
         code = sync_tenants(app, s);
         fclose(s->failed);
     } else {
-        code = ad_fail(&app->failure, AD_EXIT_INTERNAL, "internal", "make room for temporary files",
-                       "no temporary file can be made");
+        code = ad_spool_fail(&app->failure);
     }
     free(s);
     return code;

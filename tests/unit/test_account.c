@@ -21,12 +21,14 @@ static wxtp_status read_info(fixture *fx, const char *answer, wx_info *info, wx_
     return wx_info_read(fx->op, APPID, info, err);
 }
 
-static void refresh(fixture *fx, const char *answer, bool may_create, bool *authorized, bool *added, bool *repaired)
+static void refresh(fixture *fx, const char *answer, bool may_create, bool *authorized, bool *added,
+                    bool *repaired)
 {
     wx_err err = {0};
     *authorized = *added = *repaired = false;
     fake_http_on(&fx->http, INFO_PATH, NULL, 1, answer);
-    const wxtp_status status = wx_account_refresh(fx->op, APPID, may_create, authorized, added, repaired, &err);
+    const wxtp_status status =
+        wx_account_refresh(fx->op, APPID, may_create, authorized, added, repaired, &err);
     if (status != WXTP_OK) {
         fail_msg("%s", err.message);
     }
@@ -83,10 +85,12 @@ static void sets_are_ascending_and_each_once(void **state)
     static const struct {
         const char *func_info, *sets;
     } cases[] = {
-        {"[{\"funcscope_category\":{\"id\":15}},{\"funcscope_category\":{\"id\":1}},{\"funcscope_category\":{\"id\":2},"
+        {"[{\"funcscope_category\":{\"id\":15}},{\"funcscope_category\":{\"id\":1}},{\"funcscope_category\":{"
+         "\"id\":2},"
          "\"confirm_info\":{\"need_confirm\":0}},{\"funcscope_category\":{\"id\":2}}]",
          "1,2,15"},
-        {"[{\"funcscope_category\":{\"id\":\"100\"}},{},null,{\"funcscope_category\":null},{\"funcscope_category\":{\"id\":-3}}]",
+        {"[{\"funcscope_category\":{\"id\":\"100\"}},{},null,{\"funcscope_category\":null},{\"funcscope_"
+         "category\":{\"id\":-3}}]",
          "100"},
         {"[]", ""},
         {"null", NULL},
@@ -117,8 +121,9 @@ static void not_authorized_is_an_answer_and_other_refusals_are_errors(void **sta
     assert_false(info.authorized);
     assert_int_equal(read_info(fx, "{\"errcode\":50005,\"errmsg\":\"x\"}", &info, &err), WXTP_OK);
     assert_false(info.authorized);
-    assert_int_equal(read_info(fx, "{\"errcode\":61004,\"errmsg\":\"ip 1.2.3.4 not in white list\"}", &info, &err),
-                     WXTP_ERR_CONFIGURATION);
+    assert_int_equal(
+        read_info(fx, "{\"errcode\":61004,\"errmsg\":\"ip 1.2.3.4 not in white list\"}", &info, &err),
+        WXTP_ERR_CONFIGURATION);
     assert_int_equal(read_info(fx, "<html>busy</html>", &info, &err), WXTP_ERR_UNAVAILABLE);
 }
 
@@ -130,8 +135,9 @@ static void I6_silence_makes_no_certified_account_uncertified(void **state)
     row.user_name = "gh_1";
     fixture_put_tenant(fx, &row);
     fake_clock_advance(&fx->clock, 5000);
-    refresh(fx, "{\"authorizer_info\":{\"nick_name\":\"\u5e97\"},\"authorization_info\":{\"func_info\":null}}", false,
-            &authorized, &added, &repaired);
+    refresh(fx,
+            "{\"authorizer_info\":{\"nick_name\":\"\u5e97\"},\"authorization_info\":{\"func_info\":null}}",
+            false, &authorized, &added, &repaired);
     WX_AUTO_TENANT *tenant = fixture_tenant(fx, FIXTURE_COMPONENT, APPID);
     assert_true(authorized);
     assert_int_equal(tenant->row.certified, 1);
@@ -143,11 +149,14 @@ static void I6_silence_makes_no_certified_account_uncertified(void **state)
     assert_int_equal(tenant->row.profile_ms, fake_clock_wall(&fx->clock));
 }
 
-#define INFO_WITH(refresh_token)                                                                                       \
-    "{\"authorizer_info\":{\"service_type_info\":{\"id\":2},\"verify_type_info\":{\"id\":0}},\"authorization_info\":{"   \
-    "\"authorizer_refresh_token\":\"" refresh_token "\",\"func_info\":[{\"funcscope_category\":{\"id\":2}}]}}"
-#define INFO_WITHOUT                                                                                                   \
-    "{\"authorizer_info\":{\"service_type_info\":{\"id\":2},\"verify_type_info\":{\"id\":0}},\"authorization_info\":{"   \
+#define INFO_WITH(refresh_token)                                                                             \
+    "{\"authorizer_info\":{\"service_type_info\":{\"id\":2},\"verify_type_info\":{\"id\":0}},"               \
+    "\"authorization_info\":{"                                                                               \
+    "\"authorizer_refresh_token\":\"" refresh_token                                                          \
+    "\",\"func_info\":[{\"funcscope_category\":{\"id\":2}}]}}"
+#define INFO_WITHOUT                                                                                         \
+    "{\"authorizer_info\":{\"service_type_info\":{\"id\":2},\"verify_type_info\":{\"id\":0}},"               \
+    "\"authorization_info\":{"                                                                               \
     "\"func_info\":[{\"funcscope_category\":{\"id\":2}}]}}"
 
 static void put(fixture *fx, wxtp_tenant_status status, bool removed)
@@ -320,7 +329,8 @@ static void a_cloud_account_of_the_platform_has_a_profile(void **state)
     assert_int_equal(after->row.status, WXTP_TENANT_UNAUTHORIZED);
 }
 
-/* ---- The list ---------------------------------------------------------------------------------------------------- */
+/* ---- The list
+ * ---------------------------------------------------------------------------------------------------- */
 
 typedef struct listed {
     size_t rows, with_token;
@@ -351,8 +361,8 @@ static void serve_page(void *user, const fake_request *request, fake_reply *repl
     assert_int_equal(sscanf(at, "\"offset\":%ld", &offset), 1);
     len += (size_t)sprintf(text + len, "{\"total_count\":45,\"list\":[");
     for (size_t i = 0; i < page && (size_t)offset + i < 45; i++) {
-        len += (size_t)sprintf(text + len, "%s{\"authorizer_appid\":\"wx%03zu\",%s\"auth_time\":\"17\"}", i ? "," : "",
-                               (size_t)offset + i, i % 2 ? "" : "\"refresh_token\":\"r\",");
+        len += (size_t)sprintf(text + len, "%s{\"authorizer_appid\":\"wx%03zu\",%s\"auth_time\":\"17\"}",
+                               i ? "," : "", (size_t)offset + i, i % 2 ? "" : "\"refresh_token\":\"r\",");
     }
     sprintf(text + len, "]}");
     reply->body = text;
@@ -375,7 +385,8 @@ static void I5_the_list_is_read_whatever_the_size_of_a_page(void **state)
         fake_http_forget_rules(&fx->http);
     }
     const fake_request *request = fake_http_request(&fx->http, LIST_PATH, 0);
-    assert_string_equal(request->body, "{\"component_appid\":\"" FIXTURE_COMPONENT "\",\"offset\":0,\"count\":500}");
+    assert_string_equal(request->body,
+                        "{\"component_appid\":\"" FIXTURE_COMPONENT "\",\"offset\":0,\"count\":500}");
 }
 
 static void the_list_stops_when_told_and_at_an_empty_page(void **state)

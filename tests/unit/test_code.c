@@ -16,16 +16,18 @@
 #define INFO_PATH "api_get_authorizer_info"
 #define LIST_PATH "api_get_authorizer_list"
 
-static const char granted[] = "{\"authorization_info\":{\"authorizer_appid\":\"" APPID
-                              "\",\"authorizer_access_token\":\"access-token-1\",\"expires_in\":7200,"
-                              "\"authorizer_refresh_token\":\"refresh-token-1\",\"func_info\":[{\"funcscope_category\":{"
-                              "\"id\":2}},{\"funcscope_category\":{\"id\":1}}]}}";
+static const char granted[] =
+    "{\"authorization_info\":{\"authorizer_appid\":\"" APPID
+    "\",\"authorizer_access_token\":\"access-token-1\",\"expires_in\":7200,"
+    "\"authorizer_refresh_token\":\"refresh-token-1\",\"func_info\":[{\"funcscope_category\":{"
+    "\"id\":2}},{\"funcscope_category\":{\"id\":1}}]}}";
 static const char granted_without_rights[] = "{\"authorization_info\":{\"authorizer_appid\":\"" APPID
                                              "\",\"func_info\":[{\"funcscope_category\":{\"id\":17}}]}}";
-static const char info[] =
-    "{\"authorizer_info\":{\"nick_name\":\"Shop\",\"service_type_info\":{\"id\":2},\"verify_type_info\":{\"id\":0}},"
-    "\"authorization_info\":{\"authorizer_refresh_token\":\"refresh-token-1\",\"func_info\":[{\"funcscope_category\":{"
-    "\"id\":2}}]}}";
+static const char info[] = "{\"authorizer_info\":{\"nick_name\":\"Shop\",\"service_type_info\":{\"id\":2},"
+                           "\"verify_type_info\":{\"id\":0}},"
+                           "\"authorization_info\":{\"authorizer_refresh_token\":\"refresh-token-1\",\"func_"
+                           "info\":[{\"funcscope_category\":{"
+                           "\"id\":2}}]}}";
 static const char info_not_exchanged[] =
     "{\"authorizer_info\":{\"service_type_info\":{\"id\":2}},\"authorization_info\":{\"func_info\":[]}}";
 static const char bad[] = "{\"errcode\":61010,\"errmsg\":\"code is expired rid: 1-2-3\"}";
@@ -96,7 +98,8 @@ static size_t open_codes_of(fixture *fx, const char *appid)
     seen_code seen = {0};
     WX_AUTO_SCOPE scope = {0};
     assert_int_equal(wx_scope_begin(&scope, fx->core, WXTP_TX_READ, &err), WXTP_OK);
-    assert_int_equal(wx_ops(fx->core)->code_open(scope.tx, FIXTURE_COMPONENT, appid, look_at_code, &seen), WXTP_OK);
+    assert_int_equal(wx_ops(fx->core)->code_open(scope.tx, FIXTURE_COMPONENT, appid, look_at_code, &seen),
+                     WXTP_OK);
     assert_false(seen.holds_code);
     return seen.count;
 }
@@ -129,8 +132,8 @@ static void a_code_that_an_operator_brings_needs_no_push(void **state)
     fake_http_on(&fx->http, INFO_PATH, APPID, -1, info);
     assert_exchanged(fx, CODE);
     const fake_request *request = fake_http_request(&fx->http, AUTH_PATH, 0);
-    assert_string_equal(request->body,
-                        "{\"component_appid\":\"" FIXTURE_COMPONENT "\",\"authorization_code\":\"" CODE "\"}");
+    assert_string_equal(request->body, "{\"component_appid\":\"" FIXTURE_COMPONENT
+                                       "\",\"authorization_code\":\"" CODE "\"}");
 }
 
 static void a_push_names_the_owner_of_an_operators_code(void **state)
@@ -169,7 +172,8 @@ static void an_account_without_api_rights_is_stored_without_a_token(void **state
     assert_null(fixture_access_token(fx, FIXTURE_COMPONENT, APPID));
 }
 
-/* ---- The intent -------------------------------------------------------------------------------------------------- */
+/* ---- The intent
+ * -------------------------------------------------------------------------------------------------- */
 
 static void look_at_intent(void *user, const fake_request *request, fake_reply *reply)
 {
@@ -220,7 +224,8 @@ static void a_refusal_that_is_not_about_the_code_leaves_it_pending(void **state)
     fixture *fx = *state;
     char appid[WX_APPID_MAX];
     wx_err err;
-    fake_http_on(&fx->http, AUTH_PATH, NULL, 1, "{\"errcode\":61004,\"errmsg\":\"ip 1.2.3.4 not in white list\"}");
+    fake_http_on(&fx->http, AUTH_PATH, NULL, 1,
+                 "{\"errcode\":61004,\"errmsg\":\"ip 1.2.3.4 not in white list\"}");
     assert_int_equal(exchange(fx, CODE, appid, &err), WXTP_ERR_CONFIGURATION);
     assert_int_equal(state_of(fx, CODE), WXTP_CODE_PENDING);
     fake_http_fail(&fx->http, AUTH_PATH, NULL, -1, WXTP_HTTP_NOT_SENT, 0);
@@ -231,7 +236,8 @@ static void a_refusal_that_is_not_about_the_code_leaves_it_pending(void **state)
     assert_exchanged(fx, CODE);
 }
 
-/* ---- Bad codes --------------------------------------------------------------------------------------------------- */
+/* ---- Bad codes
+ * --------------------------------------------------------------------------------------------------- */
 
 static void I5_a_code_called_bad_at_once_is_bad(void **state)
 {
@@ -263,7 +269,8 @@ static void a_tenant_that_waited_for_a_bad_code_is_asked_about(void **state)
     assert_int_equal(tenant->row.status, WXTP_TENANT_UNAUTHORIZED);
 }
 
-/* ---- Lost answers ------------------------------------------------------------------------------------------------ */
+/* ---- Lost answers
+ * ------------------------------------------------------------------------------------------------ */
 
 static void I5_a_lost_answer_is_asked_for_again_at_once(void **state)
 {
@@ -346,7 +353,8 @@ static void I5_an_unknown_owner_is_found_by_the_list(void **state)
                                       "\",\"auth_time\":1767225590}]}");
     fake_http_on(&fx->http, INFO_PATH, APPID, -1, info);
     assert_exchanged(fx, CODE);
-    assert_int_equal(fake_http_count(&fx->http, INFO_PATH), 3); /* candidate, take over, profile; OTHER is not asked */
+    assert_int_equal(fake_http_count(&fx->http, INFO_PATH),
+                     3); /* candidate, take over, profile; OTHER is not asked */
 }
 
 static void I5_one_whose_token_we_hold_is_not_it(void **state)
@@ -359,8 +367,9 @@ static void I5_one_whose_token_we_hold_is_not_it(void **state)
                                       "\",\"auth_time\":1767225595},{\"authorizer_appid\":\"" APPID
                                       "\",\"auth_time\":1767225590}]}");
     fake_http_on(&fx->http, INFO_PATH, APPID, -1, info);
-    fake_http_on(&fx->http, INFO_PATH, OTHER, -1,
-                 "{\"authorizer_info\":{},\"authorization_info\":{\"authorizer_refresh_token\":\"refresh-token-o\"}}");
+    fake_http_on(
+        &fx->http, INFO_PATH, OTHER, -1,
+        "{\"authorizer_info\":{},\"authorization_info\":{\"authorizer_refresh_token\":\"refresh-token-o\"}}");
     assert_exchanged(fx, CODE);
 }
 
@@ -405,7 +414,8 @@ static void I5_the_owner_of_an_expired_code_is_asked_about(void **state)
     assert_int_equal(fake_http_count(&fx->http, AUTH_PATH), 0);
 }
 
-/* ---- All open ones ----------------------------------------------------------------------------------------------- */
+/* ---- All open ones
+ * ----------------------------------------------------------------------------------------------- */
 
 static void every_open_code_is_exchanged_and_the_last_error_kept(void **state)
 {

@@ -12,10 +12,10 @@
  * because errors and results outlive the platform whose copy of the allocator made them.
  */
 typedef struct wx_prefix {
-    _Alignas(max_align_t) void (*release)(void *user, void *memory); /* NULL: free */
+    void (*release)(void *user, void *memory); /* NULL: free */
     void *user;
     size_t size; /* of what follows */
-} wx_prefix;
+} __attribute__((aligned(_Alignof(max_align_t)))) wx_prefix;
 
 static_assert(sizeof(wx_prefix) % alignof(max_align_t) == 0,
               "what follows the prefix is aligned for any object");

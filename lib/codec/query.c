@@ -18,7 +18,10 @@ static bool decode(const char *text, size_t len, wx_buf *value)
 {
     bool ok = wx_buf_add(value, NULL, 0);
     for (size_t at = 0; ok && at < len; at++) {
-        char c = text[at] == '+' ? ' ' : text[at];
+        char c = text[at];
+        if (c == '+') {
+            c = ' ';
+        }
         if (c == '%') {
             int high = len - at > 2 ? hex_value(text[at + 1]) : -1;
             int low = len - at > 2 ? hex_value(text[at + 2]) : -1;
@@ -26,7 +29,7 @@ static bool decode(const char *text, size_t len, wx_buf *value)
             if (high < 0 || low < 0 || high + low == 0) {
                 return false;
             }
-            c = (char)(high * 16 + low);
+            c = (char)(unsigned char)(high * 16 + low);
             at += 2;
         }
         ok = wx_buf_add(value, &c, 1);

@@ -47,7 +47,8 @@ const wx_api *wx_api_find(const wx_core *core, const char *name)
 static wxtp_status may_try(const trip *t, wx_err *err)
 {
     if (wx_stopping(t->op->core)) {
-        return wx_fail(err, WXTP_ERR_INTERRUPTED, "stopped as asked, before %s was called", t->call->api->name);
+        return wx_fail(err, WXTP_ERR_INTERRUPTED, "stopped as asked, before %s was called",
+                       t->call->api->name);
     }
     return t->call->may_try ? t->call->may_try(t->call->user, err) : WXTP_OK;
 }
@@ -213,31 +214,27 @@ static wx_record record_of(const trip *t, const wx_answer *answer, int64_t durat
     };
 }
 
-/* An answer that speaks of the openids shows that the quota is not used up, whatever we remember. */
+/* A refusal that speaks of the openids shows, as a success does, that a quota remembered as used up is not.
+ */
 static bool ends_quota(const trip *t, wx_errcode_class class_)
 {
-    return t->op->person &&
-           (class_ == WX_ERRCODE_OK || class_ == WX_ERRCODE_BAD_OPENID || class_ == WX_ERRCODE_OPENID_REFUSED);
+    return t->op->person && (class_ == WX_ERRCODE_BAD_OPENID || class_ == WX_ERRCODE_OPENID_REFUSED);
 }
 
 static wxtp_status forget_quota(trip *t, wxtp_tx *tx, wx_err *err)
 {
     wx_core *core = t->op->core;
     const wxtp_tenant_row *row = &t->tenant->row;
-    const char *calls[] = {t->call->api->name, ""};
-    for (size_t at = 0; at < sizeof(calls) / sizeof(calls[0]); at++) {
-        const wxtp_status status =
-            wx_ops(core)->hold_delete(tx, row->platform, row->appid, calls[at], WXTP_HOLD_QUOTA);
-        if (status != WXTP_OK && status != WXTP_ERR_NOT_FOUND) {
-            return wx_store_fail(core, tx, status, "forget a used-up quota", err);
-        }
-    }
-    return WXTP_OK;
+    const wxtp_status status =
+        wx_ops(core)->hold_delete(tx, row->platform, row->appid, t->call->api->name, WXTP_HOLD_QUOTA);
+    return status == WXTP_OK || status == WXTP_ERR_NOT_FOUND
+               ? WXTP_OK
+               : wx_store_fail(core, tx, status, "forget a used-up quota", err);
 }
 
 /* One transaction: the audit row, what the answer shows about the tenant, and the caller's progress. */
-static wxtp_status record_it(trip *t, wx_sent sent, const wx_answer *answer, int64_t duration_ms, const wx_err *error,
-                             bool final, wx_err *err)
+static wxtp_status record_it(trip *t, wx_sent sent, const wx_answer *answer, int64_t duration_ms,
+                             const wx_err *error, bool final, wx_err *err)
 {
     wx_core *core = t->op->core;
     const wx_record record = record_of(t, answer, duration_ms, error);

@@ -11,13 +11,14 @@ typedef struct wx_call {
     const wx_api *api;
     const char *body;
     size_t body_len;
-    int64_t openids; /* for the record */
+    int64_t openids;   /* for the record */
     const char *wants; /* what a success has, see wx_answer_read; NULL: errcode 0 */
-    /* Asked before each try, and about every second while waiting for one: not WXTP_OK ends the call with that status.
-     * May be NULL. */
+    /* Asked before each try, and about every second while waiting for one: not WXTP_OK ends the call with
+     * that status. May be NULL. */
     wxtp_status (*may_try)(void *user, wx_err *err);
-    /* Called inside the transaction that records each try of the call, so that progress and audit are one commit.
-     * `error` is NULL for a success; `final` is false when another try is to follow. NULL: nothing more to write. */
+    /* Called inside the transaction that records each try of the call, so that progress and audit are one
+     * commit. `error` is NULL for a success; `final` is false when another try is to follow. NULL: nothing
+     * more to write. */
     wxtp_status (*record)(void *user, wxtp_tx *tx, const wx_err *error, bool final, wx_err *err);
     void *user;
 } wx_call;

@@ -12,13 +12,13 @@ struct wxtp_job {
     const char *done_word; /* static, or the catalog's */
 };
 
-wxtp_status wx_job_create(wx_op *op, const char *appid, const char *call, wxtp_openid_reader *reader, void *user,
-                          bool force, char job_id[64], wx_err *err);
-wxtp_status wx_job_forecast(wx_op *op, const char *appid, const char *call, wxtp_openid_reader *reader, void *user,
-                            void (*each_invalid)(void *user, const char *text), wxtp_job_forecast *forecast,
-                            wx_err *err);
-wxtp_status wx_job_run(wx_op *op, const char *job_id, wxtp_job_run_mode mode, wxtp_job_progress *progress, void *user,
-                       wxtp_job **job, wx_err *err);
+wxtp_status wx_job_create(wx_op *op, const char *appid, const char *call, wxtp_openid_reader *reader,
+                          void *user, bool force, char job_id[64], wx_err *err);
+wxtp_status wx_job_forecast(wx_op *op, const char *appid, const char *call, wxtp_openid_reader *reader,
+                            void *user, void (*each_invalid)(void *user, const char *text),
+                            wxtp_job_forecast *forecast, wx_err *err);
+wxtp_status wx_job_run(wx_op *op, const char *job_id, wxtp_job_run_mode mode, wxtp_job_progress *progress,
+                       void *user, wxtp_job **job, wx_err *err);
 wxtp_status wx_job_cancel(wx_op *op, const char *job_id, wxtp_job **job, wx_err *err);
 wxtp_status wx_job_load(wx_core *core, const char *job_id, wxtp_job **job, wx_err *err);
 void wx_job_free(wxtp_job *job);

@@ -85,8 +85,9 @@ static wxtp_status add_all(making *m, wxtp_openid_reader *reader, void *user, wx
         if (got < 0) {
             return wx_fail(err, WXTP_ERR_IO, "the list of openids could not be read");
         }
-        const wxtp_status status = wx_openid_ok(openid, len) ? ops->build_add(m->builder, openid, len)
-                                                             : ops->build_add_invalid(m->builder, openid, len);
+        const wxtp_status status = wx_openid_ok(openid, len)
+                                       ? ops->build_add(m->builder, openid, len)
+                                       : ops->build_add_invalid(m->builder, openid, len);
         if (status != WXTP_OK) {
             return wx_store_fail(m->core, NULL, status, "store the list of openids", err);
         }
@@ -160,8 +161,8 @@ static wxtp_status launch(making *m, wx_err *err)
     return status == WXTP_OK ? wx_scope_commit(&scope, err) : status;
 }
 
-wxtp_status wx_job_create(wx_op *op, const char *appid, const char *call, wxtp_openid_reader *reader, void *user,
-                          bool force, char job_id[64], wx_err *err)
+wxtp_status wx_job_create(wx_op *op, const char *appid, const char *call, wxtp_openid_reader *reader,
+                          void *user, bool force, char job_id[64], wx_err *err)
 {
     making m = {.core = op->core};
     WX_AUTO_TENANT *tenant = NULL;
@@ -222,8 +223,8 @@ static wxtp_status show_all_invalid(const making *m, void (*each)(void *user, co
             return status;
         }
         page.count = 0;
-        status = wx_ops(m->core)->exception_list(scope.tx, m->id, WXTP_VERDICT_INVALID, page.last_id, INVALID_PAGE,
-                                                 show_invalid, &page);
+        status = wx_ops(m->core)->exception_list(scope.tx, m->id, WXTP_VERDICT_INVALID, page.last_id,
+                                                 INVALID_PAGE, show_invalid, &page);
         if (status != WXTP_OK) {
             return wx_store_fail(m->core, scope.tx, status, "read the invalid openids", err);
         }
@@ -250,9 +251,9 @@ static wxtp_status ask_gate(wx_core *core, const char *appid, const wx_api *api,
 }
 
 /* Counting needs the store's builder, which sorts on disk: the job that it builds is never launched. */
-wxtp_status wx_job_forecast(wx_op *op, const char *appid, const char *call, wxtp_openid_reader *reader, void *user,
-                            void (*each_invalid)(void *user, const char *text), wxtp_job_forecast *forecast,
-                            wx_err *err)
+wxtp_status wx_job_forecast(wx_op *op, const char *appid, const char *call, wxtp_openid_reader *reader,
+                            void *user, void (*each_invalid)(void *user, const char *text),
+                            wxtp_job_forecast *forecast, wx_err *err)
 {
     making m = {.core = op->core};
     WX_AUTO_TENANT *tenant = NULL;

@@ -9,6 +9,7 @@
 
 enum {
     TELL_MS = 200,
+    UPKEEP_MS = 1000,
     FOLLOW_MS = 200,
     LEASE_SPARE_MS = 5000,
     WORKERS_MAX = 1024,
@@ -78,7 +79,8 @@ wxtp_status wx_runner_hold(wx_runner *runner, wxtp_tx *tx, bool *held, wx_err *e
         pthread_cond_broadcast(&runner->changed);
     }
     pthread_mutex_unlock(&runner->lock);
-    return status == WXTP_OK ? WXTP_OK : wx_store_fail(runner->core, tx, status, "keep the lease of a job", err);
+    return status == WXTP_OK ? WXTP_OK
+                             : wx_store_fail(runner->core, tx, status, "keep the lease of a job", err);
 }
 
 wxtp_status wx_runner_heartbeat(wx_runner *runner, wx_err *err)
@@ -96,6 +98,21 @@ wxtp_status wx_runner_heartbeat(wx_runner *runner, wx_err *err)
         status = wx_runner_hold(runner, scope.tx, &held, err);
     }
     return status == WXTP_OK && held ? wx_scope_commit(&scope, err) : status;
+}
+
+void wx_runner_upkeep(wx_runner *runner)
+{
+    wx_core *core = runner->core;
+    const int64_t now = wx_boot_ms(core);
+    if (now - runner->upkept_boot_ms < UPKEEP_MS) {
+        return;
+    }
+    runner->upkept_boot_ms = now;
+    const wxtp_status status = wx_ops(core)->maintain(core->store);
+    if (status != WXTP_OK && status != WXTP_ERR_STORE_BUSY) {
+        wx_log(&core->log, WXTP_LOG_WARNING, "housekeeping of the store failed: %s",
+               wxtp_status_name(status));
+    }
 }
 
 static bool told_to_go_on(const wx_runner *runner, const wxtp_job *job, wx_err *err)
@@ -226,6 +243,7 @@ static void run_workers(wx_runner *runner)
         if (wx_runner_heartbeat(runner, &err) != WXTP_OK) {
             wx_runner_end(runner, &err);
         }
+        wx_runner_upkeep(runner);
         wx_runner_tell(runner, false);
     }
     for (int at = 0; at < started; at++) {
@@ -247,7 +265,8 @@ typedef enum taken { TAKEN_OVER, TAKEN_BY_US, TAKEN_BY_ANOTHER } taken;
 
 static bool needs_decision(wxtp_paused_by by)
 {
-    return by == WXTP_PAUSED_BY_SUSPECT_LIST || by == WXTP_PAUSED_BY_UNKNOWN_ERRCODE || by == WXTP_PAUSED_BY_RESTORED;
+    return by == WXTP_PAUSED_BY_SUSPECT_LIST || by == WXTP_PAUSED_BY_UNKNOWN_ERRCODE ||
+           by == WXTP_PAUSED_BY_RESTORED;
 }
 
 /* Whether there is anything to run; the status says why not. */
@@ -332,7 +351,8 @@ static wxtp_status take_in(run *r, wxtp_tx *tx, wxtp_job *job, taken *whose, wx_
     status = begin_run(r, tx, &job->row, err);
     if (status == WXTP_OK && job->row.pending == 0) {
         status = wx_ops(runner->core)->lease_release(tx, &lease);
-        return status == WXTP_OK ? WXTP_OK : wx_store_fail(runner->core, tx, status, "give a lease back", err);
+        return status == WXTP_OK ? WXTP_OK
+                                 : wx_store_fail(runner->core, tx, status, "give a lease back", err);
     }
     if (status == WXTP_OK) {
         runner->lease = lease;
@@ -469,7 +489,8 @@ static wxtp_status status_of_end(const wx_runner *runner, const wxtp_job_row *ro
         return err->status;
     }
     if (runner->outcome.status == WXTP_OK) {
-        return wx_fail(err, WXTP_ERR_INTERNAL, "openids of job %s are pending, but no batch has them", row->id);
+        return wx_fail(err, WXTP_ERR_INTERNAL, "openids of job %s are pending, but no batch has them",
+                       row->id);
     }
     *err = runner->outcome;
     return err->status;
@@ -522,7 +543,7 @@ static wxtp_status init(run *r, wx_op *op, wx_err *err)
     runner->core = op->core;
     runner->op = op;
     runner->lease_ms = op->core->settings.timeout_ms + LEASE_SPARE_MS;
-    runner->began_boot_ms = runner->told_boot_ms = wx_boot_ms(op->core);
+    runner->began_boot_ms = runner->told_boot_ms = runner->upkept_boot_ms = wx_boot_ms(op->core);
     wx_job_lease_name(runner->lease_name, r->job_id);
     if (pthread_condattr_init(&monotonic) != 0) {
         return wx_fail_nomem(err);
@@ -555,8 +576,8 @@ static wxtp_status run_taken(run *r, wx_err *err)
     runner->api = wx_api_find(runner->core, runner->view->row.call);
     if (!runner->api || runner->api->list_max <= 0) {
         wx_err why;
-        wx_fail(&why, WXTP_ERR_NOT_FOUND, "the call %s of job %s is not in the catalog", runner->view->row.call,
-                r->job_id);
+        wx_fail(&why, WXTP_ERR_NOT_FOUND, "the call %s of job %s is not in the catalog",
+                runner->view->row.call, r->job_id);
         wx_runner_end(runner, &why);
     } else {
         run_rounds(runner);
@@ -581,8 +602,8 @@ static wxtp_status go(run *r, wx_err *err)
     }
 }
 
-wxtp_status wx_job_run(wx_op *op, const char *job_id, wxtp_job_run_mode mode, wxtp_job_progress *progress, void *user,
-                       wxtp_job **job, wx_err *err)
+wxtp_status wx_job_run(wx_op *op, const char *job_id, wxtp_job_run_mode mode, wxtp_job_progress *progress,
+                       void *user, wxtp_job **job, wx_err *err)
 {
     run r = {.job_id = job_id, .mode = mode};
     wx_err aside = {.status = WXTP_OK};

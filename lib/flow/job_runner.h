@@ -13,33 +13,36 @@ typedef struct wx_runner {
     char lease_name[WX_JOB_LEASE_NAME_MAX];
     int64_t lease_ms;
     int64_t began_boot_ms;
-    int64_t told_boot_ms; /* of the calling thread alone */
+    int64_t told_boot_ms, upkept_boot_ms; /* of the calling thread alone */
 
     pthread_mutex_t lock; /* what follows */
     pthread_cond_t changed;
     wxtp_lease lease;
     int64_t renewed_boot_ms;
-    wxtp_job *view;  /* the newest committed picture */
-    int64_t from;    /* batches below it are claimed, or done */
-    bool opened;     /* the first call is decided: the others may start */
-    bool ending;     /* no new call */
-    bool lost;       /* another runner has the job */
-    wx_err outcome;  /* why it is ending */
+    wxtp_job *view;          /* the newest committed picture */
+    int64_t from;            /* batches below it are claimed, or done */
+    bool opened;             /* the first call is decided: the others may start */
+    bool ending;             /* no new call */
+    bool lost;               /* another runner has the job */
+    wx_err outcome;          /* why it is ending */
     int64_t loose_refreshes; /* made, and not yet counted in the job */
-    int alive;       /* workers */
+    int alive;               /* workers */
 } wx_runner;
 
-/* Works through batches until none is left or the runner is ending. `speaks`: on the calling thread, tells progress. */
+/* Works through batches until none is left or the runner is ending. `speaks`: on the calling thread, tells
+ * progress. */
 void wx_runner_work(wx_runner *runner, bool first, bool speaks);
 
 /* Ends the run; the first reason given counts. Returns whether this was it. */
 bool wx_runner_end(wx_runner *runner, const wx_err *why);
 bool wx_runner_ending(wx_runner *runner);
-/* Keeps the lease within a write transaction: renews it when a third of it is over, takes it anew when it ran out and
- * nobody else has it. `held` tells; when another has it, the run ends. */
+/* Keeps the lease within a write transaction: renews it when a third of it is over, takes it anew when it ran
+ * out and nobody else has it. `held` tells; when another has it, the run ends. */
 wxtp_status wx_runner_hold(wx_runner *runner, wxtp_tx *tx, bool *held, wx_err *err);
 /* The same in a transaction of its own, when it is due. */
 wxtp_status wx_runner_heartbeat(wx_runner *runner, wx_err *err);
+/* Gives the store its turn for housekeeping, about once a second: what is recorded reaches the disk. */
+void wx_runner_upkeep(wx_runner *runner);
 /* Shows the newest picture to the caller, about five times a second; ends the run when the caller says so. */
 void wx_runner_tell(wx_runner *runner, bool at_once);
 

@@ -162,7 +162,8 @@ static void count_call(worker *w, wxtp_job_row *row)
     row->elapsed_ms = wx_boot_ms(w->runner->core) - w->runner->began_boot_ms;
 }
 
-static wxtp_status note(worker *w, wxtp_tx *tx, wxtp_job_row *row, size_t at, const wx_err *error, wx_err *err)
+static wxtp_status note(worker *w, wxtp_tx *tx, wxtp_job_row *row, size_t at, const wx_err *error,
+                        wx_err *err)
 {
     wx_core *core = w->runner->core;
     const wxtp_exception_row exception = {
@@ -247,13 +248,16 @@ static void judge_list(worker *w, const wxtp_job_row *row, const wx_err *error)
     }
     if (row->unknown_streak >= UNKNOWN_IN_A_ROW) {
         why = *error;
-        wx_err_hint(&why, "%d batches in a row were refused with an errcode that nobody knows; look it up, and decide.",
-                    UNKNOWN_IN_A_ROW);
+        wx_err_hint(
+            &why,
+            "%d batches in a row were refused with an errcode that nobody knows; look it up, and decide.",
+            UNKNOWN_IN_A_ROW);
         wx_runner_end(w->runner, &why);
     } else if (!row->forced && row->asked >= SUSPECT_FROM && row->succeeded == 0 && row->failed == 0) {
-        wx_fail(&why, WXTP_ERR_SUSPECT_LIST, "the first %lld openids that WeChat was asked about are all refused",
-                (long long)row->asked);
-        wx_err_hint(&why, "Do these openids belong to %s? If they do, go on by resuming the job.", row->appid);
+        wx_fail(&why, WXTP_ERR_SUSPECT_LIST,
+                "the first %lld openids that WeChat was asked about are all refused", (long long)row->asked);
+        wx_err_hint(&why, "Do these openids belong to %s? If they do, go on by resuming the job.",
+                    row->appid);
         wx_runner_end(w->runner, &why);
     }
 }
@@ -265,7 +269,8 @@ static void end_cancelled(worker *w, const char *job_id)
     wx_runner_end(w->runner, &why);
 }
 
-static wxtp_status decide(worker *w, wxtp_tx *tx, wxtp_job_row *row, fate what, const wx_err *error, wx_err *err)
+static wxtp_status decide(worker *w, wxtp_tx *tx, wxtp_job_row *row, fate what, const wx_err *error,
+                          wx_err *err)
 {
     enter(w, what);
     w->decided = true;
@@ -391,6 +396,7 @@ static void publish(worker *w)
     }
     pthread_mutex_unlock(&runner->lock);
     if (w->speaks) {
+        wx_runner_upkeep(runner);
         wx_runner_tell(runner, false);
     }
 }
@@ -426,7 +432,8 @@ static wxtp_status claim_in(worker *w, wxtp_tx *tx, bool *got, wx_err *err)
         return wx_store_fail(runner->core, tx, status, "claim a batch", err);
     }
     if (!take_batch(w, &row)) {
-        return wx_fail(err, WXTP_ERR_STORE, "batch %lld of job %s is damaged", (long long)row.number, w->op.job_id);
+        return wx_fail(err, WXTP_ERR_STORE, "batch %lld of job %s is damaged", (long long)row.number,
+                       w->op.job_id);
     }
     pthread_mutex_lock(&runner->lock);
     runner->from = w->number + 1;
@@ -486,7 +493,8 @@ static wxtp_status call_chosen(worker *w, wx_err *err)
     return status;
 }
 
-/* Batches that are left unfinished need nothing: their marks are stored, and the next runner's fence frees them. */
+/* Batches that are left unfinished need nothing: their marks are stored, and the next runner's fence frees
+ * them. */
 static wxtp_status work_batch(worker *w, wx_err *err)
 {
     wxtp_status status = WXTP_OK;

@@ -524,13 +524,17 @@ void wx_http_curl_free(wx_http_curl *self)
         return;
     }
     /* In a forked child the connections are the parent's: closing them by the book would write to them. */
-    if (getpid() == self->pid) {
-        quiet state = quiet_begin();
-        for (size_t at = 0; at < self->idle_count; at++) {
+    bool ours = getpid() == self->pid;
+    assert(self->idle_count == 0 || self->idle);
+    quiet state = quiet_begin();
+    for (size_t at = 0; at < self->idle_count; at++) {
+        if (ours) {
             handle_free(self->idle[at]);
+        } else {
+            wx_free(self->idle[at]);
         }
-        quiet_end(&state);
     }
+    quiet_end(&state);
     curl_slist_free_all(self->post_headers);
     (void)pthread_mutex_destroy(&self->lock);
     wx_free(self->idle);

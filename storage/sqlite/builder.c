@@ -145,7 +145,7 @@ wxtp_status sq_build_add_invalid(void *builder_, const char *text, size_t len)
             len--;
     }
     for (size_t i = 0; i < len; i++)
-        line[i] = text[i] != '\0' ? text[i] : '?';
+        line[i] = (char)(text[i] != '\0' ? text[i] : '?');
     return add_line(builder_, 1, line, len);
 }
 

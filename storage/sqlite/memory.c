@@ -1,6 +1,7 @@
 /* Own memory, through the allocator port; zeroed before it is given back, so each block knows its size. */
 #include "internal.h"
 #include <stdalign.h>
+#include <stdio.h>
 #include <string.h>
 
 #define HEADER (alignof(max_align_t) > sizeof(size_t) ? alignof(max_align_t) : sizeof(size_t))
@@ -42,10 +43,8 @@ char *sq_join(const sq_memory *memory, const char *a, const char *b)
     if (a_len > SIZE_MAX - 1 - b_len)
         return NULL;
     char *text = sq_allocate(memory, a_len + b_len + 1);
-    if (text != NULL) {
-        memcpy(text, a, a_len);
-        memcpy(text + a_len, b, b_len);
-    }
+    if (text != NULL)
+        snprintf(text, a_len + b_len + 1, "%s%s", a, b);
     return text;
 }
 

@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What the first version of the struct has; a later one may be longer. */
+#define SIZE_V1 (offsetof(wxtp_sqlite_options, allocator) + sizeof(void *))
+
 static void *allocate(void *user, size_t size)
 {
     (void)user;
@@ -19,7 +22,7 @@ wxtp_status sq_options_read(const wxtp_sqlite_options *from, sq_options *to, cha
 {
     wxtp_sqlite_options all = {0};
     memset(to, 0, sizeof *to);
-    if (from == NULL || from->struct_size < offsetof(wxtp_sqlite_options, allocator) + sizeof all.allocator) {
+    if (from == NULL || from->struct_size < SIZE_V1) {
         sq_say(message, size, "the options' struct_size is not set");
         return WXTP_ERR_INVALID;
     }

@@ -100,7 +100,7 @@ enum { CURSORS = 2 * 2 * 3 * 3 * 4 };
 typedef struct cursor {
     sq_query q;
     const char *platform;
-    char *appid; /* at which it stands; NULL at its end */
+    const char *appid; /* at which it stands; NULL at its end */
 } cursor;
 
 typedef struct merge {
@@ -113,7 +113,7 @@ typedef struct merge {
 
 static void advance(cursor *c)
 {
-    c->appid = sq_next(&c->q) ? (char *)(uintptr_t)sq_get_text(&c->q) : NULL;
+    c->appid = sq_next(&c->q) ? sq_get_text(&c->q) : NULL;
 }
 
 static void start(merge *m, const char *platform, int removed, int credential, int certified, int status)

@@ -4,8 +4,8 @@
 #include <string.h>
 
 typedef struct head {
-    _Alignas(max_align_t) size_t size;
-} head;
+    size_t size;
+} __attribute__((aligned(_Alignof(max_align_t)))) head;
 
 static void *allocate(void *user, size_t size)
 {

@@ -16,8 +16,12 @@ typedef struct place {
 static int make_place(void **state)
 {
     place *self = calloc(1, sizeof(*self));
-    strcpy(self->folder, "/tmp/wxtp-unit-XXXXXX");
-    if (!self || !mkdtemp(self->folder)) {
+    if (!self) {
+        return -1;
+    }
+    strcpy(self->folder, "wxtp-unit-XXXXXX");
+    if (!mkdtemp(self->folder)) {
+        free(self);
         return -1;
     }
     (void)snprintf(self->path, sizeof(self->path), "%s/key", self->folder);

@@ -87,6 +87,7 @@ static void out_of_room(void **state)
     wx_buf_init(&sealed, NULL, 34);
     assert_int_equal(wx_seal(key, &place, "secret", 6, &sealed), WX_SEAL_NOMEM);
     assert_int_equal(sealed.len, 0);
+    wx_buf_free(&sealed);
     wx_buf_init(&sealed, NULL, 35);
     assert_int_equal(wx_seal(key, &place, "secret", 6, &sealed), WX_SEAL_OK);
     for (size_t n = 1;; n++) {

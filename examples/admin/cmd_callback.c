@@ -1,0 +1,138 @@
+#include "commands.h"
+#include "output.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { BODY_MAX = 1 << 20, EXCHANGE_MS = 4000 };
+
+static int not_authentic(ad_app *app, const char *what)
+{
+    return ad_fail(&app->failure, AD_EXIT_CREDENTIALS, "signature",
+                   "do not answer it; WeChat sends no such push", "%s", what);
+}
+
+/* Reads at most one byte more than may be. */
+static int read_body(ad_app *app, char *body, size_t *len)
+{
+    const char *path = ad_text(app, OPT_BODY);
+    bool input = !path || strcmp(path, "-") == 0;
+    int fd = input ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int code = AD_EXIT_OK;
+
+    if (fd < 0)
+        return ad_fail_file(&app->failure, "--body", path, errno);
+    *len = 0;
+    while (*len <= BODY_MAX) {
+        ssize_t got = read(fd, body + *len, BODY_MAX + 1 - *len);
+        if (got <= 0) {
+            if (got < 0)
+                code = ad_fail_file(&app->failure, "--body", input ? "standard input" : path, errno);
+            break;
+        }
+        *len += (size_t)got;
+    }
+    if (!input)
+        close(fd);
+    if (code == AD_EXIT_OK && *len > BODY_MAX)
+        code = not_authentic(app, "the body is larger than 1 MiB");
+    return code;
+}
+
+static const char *exchange_word(wxtp_exchange exchange)
+{
+    switch (exchange) {
+    case WXTP_EXCHANGE_DONE:
+        return "done";
+    case WXTP_EXCHANGE_PENDING:
+        return "pending";
+    case WXTP_EXCHANGE_FAILED:
+        return "failed";
+    case WXTP_EXCHANGE_NONE:
+        break;
+    }
+    return NULL;
+}
+
+static void print_json(ad_app *app, const wxtp_push *push, const char *exchange)
+{
+    ad_json json;
+
+    ad_json_init(&json, app->out);
+    ad_json_object(&json, NULL);
+    ad_json_string(&json, "event", wxtp_push_event(push));
+    ad_json_string(&json, "component_appid", wxtp_push_component(push));
+    if (*wxtp_push_authorizer(push))
+        ad_json_string(&json, "authorizer_appid", wxtp_push_authorizer(push));
+    ad_json_time(&json, "create_time", wxtp_push_create_time_s(push) * 1000);
+    ad_json_bool(&json, "applied", wxtp_push_applied(push));
+    if (!wxtp_push_applied(push))
+        ad_json_string(&json, "why", wxtp_push_why(push));
+    if (exchange)
+        ad_json_string(&json, "exchange", exchange);
+    ad_json_string(&json, "reply", wxtp_push_reply(push));
+    ad_json_end_object(&json);
+    ad_json_line_end(&json);
+}
+
+static void print_lines(ad_app *app, const wxtp_push *push, const char *exchange)
+{
+    ad_field(app, "event", wxtp_push_event(push));
+    ad_field(app, "platform", wxtp_push_component(push));
+    if (*wxtp_push_authorizer(push))
+        ad_field(app, "tenant", wxtp_push_authorizer(push));
+    ad_field_time(app, "created", wxtp_push_create_time_s(push) * 1000);
+    ad_field(app, "applied", wxtp_push_applied(push) ? "yes" : "no");
+    if (!wxtp_push_applied(push))
+        ad_field(app, "why", wxtp_push_why(push));
+    if (exchange)
+        ad_field(app, "exchange", exchange);
+    ad_field(app, "reply", wxtp_push_reply(push));
+}
+
+static int receive(ad_app *app, const char *query, const char *body, size_t len)
+{
+    wxtp_push *push = NULL;
+    wxtp_exchange exchange = WXTP_EXCHANGE_NONE;
+    wxtp_error *error = NULL;
+
+    wxtp_status status = wxtp_push_receive(app->platform, query, body, len, &push, &error);
+    if (status == WXTP_ERR_INVALID ||
+        status == WXTP_ERR_TOO_LARGE) { /* what is out of form is not WeChat's */
+        int code = not_authentic(app, error ? wxtp_error_message(error) : "the push is out of form");
+        wxtp_error_free(error);
+        return code;
+    }
+    if (status != WXTP_OK)
+        return ad_fail_take(&app->failure, status, &error);
+    /* The push is stored, and answered whatever becomes of what follows. */
+    status = wxtp_push_finish(app->platform, push, EXCHANGE_MS, &exchange, &error);
+    if (status != WXTP_OK && exchange == WXTP_EXCHANGE_NONE && status == WXTP_ERR_INTERRUPTED)
+        exchange = WXTP_EXCHANGE_PENDING;
+    if (app->json)
+        print_json(app, push, exchange_word(exchange));
+    else
+        print_lines(app, push, exchange_word(exchange));
+    wxtp_push_free(push);
+    if (status != WXTP_OK)
+        return ad_fail_take(&app->failure, status, &error);
+    return AD_EXIT_OK;
+}
+
+int ad_callback(ad_app *app)
+{
+    const char *query = ad_text(app, OPT_QUERY);
+    size_t len = 0;
+
+    char *body = malloc(BODY_MAX + 1);
+    if (!body)
+        return ad_fail_nomem(&app->failure);
+    int code = read_body(app, body, &len);
+    if (code == AD_EXIT_OK)
+        code = receive(app, *query == '?' ? query + 1 : query, body, len);
+    explicit_bzero(body, len);
+    free(body);
+    return code;
+}

@@ -1,0 +1,213 @@
+#include <wxtp/call.h>
+
+#include <string.h>
+
+#include "api/handle.h"
+#include "base/text.h"
+#include "flow/dispatch.h"
+
+enum {
+    BODY_MAX = 1024 * 1024,
+    PAGE_BODY_MAX = 1024,
+    ANSWER_MAX = 32 * 1024 * 1024,
+    PAGES_MAX = 1000000, /* however a list moves while it is paged, this ends it */
+};
+
+/* ---- One call ---- */
+
+static wxtp_status check_list(const wx_api *api, struct json_object *body, int64_t *openids, wx_err *err)
+{
+    *openids = 0;
+    if (api->list_max <= 0) {
+        return WXTP_OK;
+    }
+    struct json_object *list = wx_json_get(body, api->list_field);
+    if (!list || !json_object_is_type(list, json_type_array)) {
+        return wx_fail(err, WXTP_ERR_INVALID, "%s: the body needs a list %s", api->name, api->list_field);
+    }
+    const size_t count = json_object_array_length(list);
+    if (count > (size_t)api->list_max) {
+        return wx_fail(err, WXTP_ERR_INVALID, "%s: %s has %zu members, %d are allowed", api->name,
+                       api->list_field, count, api->list_max);
+    }
+    *openids = (int64_t)count;
+    return WXTP_OK;
+}
+
+static wxtp_status check_body(const wx_api *api, const char *body, size_t len, int64_t *openids, wx_err *err)
+{
+    if (!body || len == 0) {
+        return wx_fail(err, WXTP_ERR_INVALID, "%s: a body is needed", api->name);
+    }
+    if (len > BODY_MAX) {
+        return wx_fail(err, WXTP_ERR_TOO_LARGE, "%s: the body has %zu bytes, %d are allowed", api->name, len,
+                       BODY_MAX);
+    }
+    WX_AUTO_JSON *json = wx_json_parse(body, len);
+    if (!json) {
+        return wx_fail(err, WXTP_ERR_INVALID, "%s: the body is not valid JSON", api->name);
+    }
+    return check_list(api, json, openids, err);
+}
+
+static wxtp_status copy_answer(wx_core *core, const wx_answer *answer, char **text, wx_err *err)
+{
+    size_t len = 0;
+    const int flags = JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE;
+    const char *json = json_object_to_json_string_length(answer->json, flags, &len);
+    *text = json && len <= ANSWER_MAX ? wx_strndup(&core->allocator, json, len) : NULL;
+    return *text ? WXTP_OK : wx_fail_nomem(err);
+}
+
+static wxtp_status find_api(const wx_core *core, const char *name, const wx_api **api, wx_err *err)
+{
+    *api = wx_api_find(core, name);
+    return *api ? WXTP_OK
+                : wx_fail(err, WXTP_ERR_NOT_FOUND, "there is no call %s in the catalog", name ? name : "");
+}
+
+static wxtp_status make_call(wx_op *op, const char *appid, const char *name, const char *body, size_t len,
+                             char **answer_text, wx_err *err)
+{
+    wx_call call = {.appid = appid, .body = body, .body_len = len};
+    WX_AUTO_ANSWER answer = {.sensible = false};
+    if (!appid) {
+        return wx_fail(err, WXTP_ERR_INVALID, "an appid is needed");
+    }
+    wxtp_status status = find_api(op->core, name, &call.api, err);
+    if (status == WXTP_OK) {
+        status = check_body(call.api, body, len, &call.openids, err);
+    }
+    if (status != WXTP_OK) {
+        return status;
+    }
+    /* What takes no list answers what was asked, and often without an errcode. */
+    call.wants = call.api->list_max > 0 ? NULL : "";
+    status = wx_dispatch(op, &call, &answer, err);
+    return status == WXTP_OK && answer_text ? copy_answer(op->core, &answer, answer_text, err) : status;
+}
+
+wxtp_status wxtp_call(wxtp_platform *platform, const char *appid, const char *call, const char *body,
+                      size_t len, char **answer, wxtp_error **error)
+{
+    wx_err err = {.status = WXTP_OK};
+    wx_door door;
+    if (answer) {
+        *answer = NULL;
+    }
+    if (wx_enter(&door, platform, &err) != WXTP_OK) {
+        return wx_turned_away(platform, &err, error);
+    }
+    const wxtp_status status = make_call(&door.op, appid, call, body, len, answer, &err);
+    return wx_leave(&door, status, &err, error);
+}
+
+/* ---- The blacklist, page by page ---- */
+
+typedef struct pages {
+    wx_op *op;
+    const char *appid;
+    const wx_api *api;
+    bool (*each)(void *user, const char *openid);
+    void *user;
+    int64_t total;
+    char begin[WX_OPENID_MAX];
+    char mark[WX_OPENID_MAX]; /* an earlier `begin`: to come by it again is a circle */
+    bool over;
+} pages;
+
+static void visit(pages *p, struct json_object *openids)
+{
+    const size_t count = openids ? json_object_array_length(openids) : 0;
+    for (size_t at = 0; at < count && !p->over; at++) {
+        struct json_object *openid = json_object_array_get_idx(openids, at);
+        if (json_object_is_type(openid, json_type_string) &&
+            !p->each(p->user, json_object_get_string(openid))) {
+            p->over = true;
+        }
+    }
+    p->over = p->over || count == 0;
+}
+
+static wxtp_status enter_page(pages *p, struct json_object *json, wx_err *err)
+{
+    struct json_object *data = wx_json_get(json, "data");
+    struct json_object *openids = data ? wx_json_get(data, "openid") : NULL;
+    const char *next = wx_json_str(json, "next_openid");
+    p->total = wx_json_int(json, "total", p->total);
+    if (openids && !json_object_is_type(openids, json_type_array)) {
+        return wx_fail(err, WXTP_ERR_UNAVAILABLE, "%s: a page of the answer has no list", p->api->name);
+    }
+    visit(p, openids);
+    if (p->over || !next || next[0] == '\0' || strcmp(next, p->begin) == 0) {
+        p->over = true;
+        return WXTP_OK;
+    }
+    if (!wx_openid_ok(next, strlen(next))) {
+        return wx_fail(err, WXTP_ERR_UNAVAILABLE, "%s: next_openid is not an openid", p->api->name);
+    }
+    wx_copy(p->begin, sizeof(p->begin), next);
+    return WXTP_OK;
+}
+
+static wxtp_status read_page(pages *p, wx_err *err)
+{
+    WX_AUTO_ANSWER answer = {.sensible = false};
+    WX_AUTO_BUF body;
+    wx_buf_init(&body, &p->op->core->allocator, PAGE_BODY_MAX);
+    wx_buf_text(&body, "{\"begin_openid\":");
+    wx_json_quote(&body, p->begin);
+    if (!wx_buf_text(&body, "}")) {
+        return wx_fail_nomem(err);
+    }
+    const wx_call call = {
+        .appid = p->appid, .api = p->api, .body = wx_buf_str(&body), .body_len = body.len, .wants = "total"};
+    const wxtp_status status = wx_dispatch(p->op, &call, &answer, err);
+    p->op->person = false; /* one probe of a quota */
+    return status == WXTP_OK ? enter_page(p, answer.json, err) : status;
+}
+
+/* The mark moves to where we are at each power of two, so that every circle comes by it. */
+static wxtp_status read_pages(pages *p, wx_err *err)
+{
+    for (int64_t page = 1; page <= PAGES_MAX; page++) {
+        const wxtp_status status = read_page(p, err);
+        if (status != WXTP_OK || p->over) {
+            return status;
+        }
+        if (strcmp(p->begin, p->mark) == 0) {
+            break;
+        }
+        if ((page & (page - 1)) == 0) {
+            wx_copy(p->mark, sizeof(p->mark), p->begin);
+        }
+    }
+    return wx_fail(err, WXTP_ERR_UNAVAILABLE, "%s: the pages that WeChat gives go round in a circle",
+                   p->api->name);
+}
+
+wxtp_status wxtp_blacklist_each(wxtp_platform *platform, const char *appid,
+                                bool (*each)(void *user, const char *openid), void *user, int64_t *total,
+                                wxtp_error **error)
+{
+    wx_err err = {.status = WXTP_OK};
+    wx_door door;
+    if (wx_enter(&door, platform, &err) != WXTP_OK) {
+        return wx_turned_away(platform, &err, error);
+    }
+    pages p = {.op = &door.op, .appid = appid, .each = each, .user = user};
+    wxtp_status status = WXTP_OK;
+    if (!appid || !each) {
+        status = wx_fail(&err, WXTP_ERR_INVALID, "an appid and a visitor are needed");
+    } else {
+        status = find_api(door.op.core, "getBlacklist", &p.api, &err);
+    }
+    if (status == WXTP_OK) {
+        door.op.person = true;
+        status = read_pages(&p, &err);
+    }
+    if (total) {
+        *total = p.total;
+    }
+    return wx_leave(&door, status, &err, error);
+}

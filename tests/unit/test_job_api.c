@@ -59,8 +59,8 @@ static int setup(void **state)
     assert_int_equal(wxtp_config_set(config, "concurrency", "1", NULL), WXTP_OK);
     assert_int_equal(wxtp_platform_open(config, &s->platform, NULL), WXTP_OK);
     wxtp_config_free(config);
-    assert_int_equal(
-        wxtp_tenant_add_cloud(s->platform, APPID, NULL, false, WXTP_ACCOUNT_SERVICE, 1, NULL), WXTP_OK);
+    assert_int_equal(wxtp_tenant_add_cloud(s->platform, APPID, NULL, false, WXTP_ACCOUNT_SERVICE, 1, NULL),
+                     WXTP_OK);
     *state = s;
     return 0;
 }
@@ -125,7 +125,8 @@ static void the_main_job_in_one_call(void **state)
     assert_int_equal(wxtp_job_calls(job), counts.calls);
     assert_null(wxtp_job_pause_error(job));
     wxtp_job_free(job);
-    assert_int_equal(wxtp_job_list(s->platform, APPID, WXTP_JOB_DONE, NULL, 10, count_job, &jobs, NULL), WXTP_OK);
+    assert_int_equal(wxtp_job_list(s->platform, APPID, WXTP_JOB_DONE, NULL, 10, count_job, &jobs, NULL),
+                     WXTP_OK);
     assert_int_equal(jobs, 1);
     assert_int_equal(wxtp_audit_list(s->platform, APPID, 0, 100, count_audit, &calls, NULL), WXTP_OK);
     assert_int_equal(calls, counts.calls);
@@ -141,7 +142,8 @@ static void invalid_openids_are_told_with_their_errcode(void **state)
     fake_http_on(&s->http, PATH, "oBAD", -1, BAD);
     assert_int_equal(wxtp_unblacklist(s->platform, APPID, openids, 2, &counts, NULL), WXTP_OK);
     assert_int_equal(
-        wxtp_job_exceptions(s->platform, counts.job_id, WXTP_VERDICT_INVALID, count_text, &invalid, NULL), WXTP_OK);
+        wxtp_job_exceptions(s->platform, counts.job_id, WXTP_VERDICT_INVALID, count_text, &invalid, NULL),
+        WXTP_OK);
     assert_int_equal(invalid, 1);
     assert_int_equal(
         wxtp_job_exceptions(s->platform, "jnone", WXTP_VERDICT_INVALID, count_text, &invalid, NULL),
@@ -155,7 +157,8 @@ static void a_paused_job_tells_why(void **state)
     wxtp_unblacklist_counts counts = {.struct_size = sizeof counts};
     wxtp_error *error = NULL;
     wxtp_job *job = NULL;
-    fake_http_on(&s->http, PATH, NULL, -1, "{\"errcode\":45009,\"errmsg\":\"reach max api daily quota limit\"}");
+    fake_http_on(&s->http, PATH, NULL, -1,
+                 "{\"errcode\":45009,\"errmsg\":\"reach max api daily quota limit\"}");
     assert_int_equal(wxtp_unblacklist(s->platform, APPID, openids, 1, &counts, &error), WXTP_ERR_QUOTA);
     assert_string_equal(wxtp_error_kind(error), "quota");
     assert_int_equal(wxtp_error_errcode(error), 45009);
@@ -182,7 +185,8 @@ static void a_call_is_checked_before_it_leaves(void **state)
     assert_int_equal(wxtp_call(s->platform, APPID, "batchUnblacklist", body, strlen(body), NULL, NULL),
                      WXTP_ERR_INVALID);
     assert_int_equal(wxtp_call(s->platform, APPID, "batchUnblacklist", "{", 1, NULL, NULL), WXTP_ERR_INVALID);
-    assert_int_equal(wxtp_call(s->platform, APPID, "batchUnblacklist", "{}", 2, NULL, NULL), WXTP_ERR_INVALID);
+    assert_int_equal(wxtp_call(s->platform, APPID, "batchUnblacklist", "{}", 2, NULL, NULL),
+                     WXTP_ERR_INVALID);
     assert_int_equal(wxtp_call(s->platform, APPID, "nothing", "{}", 2, NULL, NULL), WXTP_ERR_NOT_FOUND);
     static char large[1024 * 1024 + 2];
     memset(large, ' ', sizeof large - 1);
@@ -197,13 +201,14 @@ static void a_call_gives_the_whole_answer(void **state)
     stage *s = *state;
     char *answer = NULL;
     fake_http_on(&s->http, PAGE, NULL, -1, "{\"total\":0,\"count\":0,\"next_openid\":\"\"}");
-    assert_int_equal(wxtp_call(s->platform, APPID, "getBlacklist", "{\"begin_openid\":\"\"}", 19, &answer, NULL),
-                     WXTP_OK);
+    assert_int_equal(
+        wxtp_call(s->platform, APPID, "getBlacklist", "{\"begin_openid\":\"\"}", 19, &answer, NULL), WXTP_OK);
     assert_string_equal(answer, "{\"total\":0,\"count\":0,\"next_openid\":\"\"}");
     wxtp_free(answer);
     fake_http_on(&s->http, PATH, NULL, -1, "{\"nonsense\":1}");
-    assert_int_equal(wxtp_call(s->platform, APPID, "batchUnblacklist", "{\"openid_list\":[\"o1\"]}", 22, NULL, NULL),
-                     WXTP_ERR_UNAVAILABLE);
+    assert_int_equal(
+        wxtp_call(s->platform, APPID, "batchUnblacklist", "{\"openid_list\":[\"o1\"]}", 22, NULL, NULL),
+        WXTP_ERR_UNAVAILABLE);
 }
 
 static bool collect(void *user, const char *openid)

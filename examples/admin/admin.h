@@ -16,11 +16,11 @@ struct ad_app {
     ad_line line;
     ad_failure failure; /* told at the end, when all else is written */
 
-    FILE *out;       /* standard output */
-    int out_error;   /* errno of the first write that failed; 0: none */
+    FILE *out;        /* standard output */
+    int out_error;    /* errno of the first write that failed; 0: none */
     bool json, lines; /* --json; --json=lines */
-    bool color;      /* of standard output */
-    unsigned umask;  /* as it was at the start */
+    bool color;       /* of standard output */
+    unsigned umask;   /* as it was at the start */
 
     ad_secret appsecret, push_token, aes_key; /* from the environment */
 

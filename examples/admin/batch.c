@@ -23,8 +23,8 @@ static int64_t count_distinct(batch *b, const ad_batch_tenant *tenant, ad_batch_
     wxtp_error *error = NULL;
 
     ad_batch_reader_init(reader, &b->file, tenant);
-    wxtp_status status =
-        wxtp_job_forecast_list(b->app->platform, tenant->appid, b->call, ad_batch_read, reader, NULL, &counts, &error);
+    wxtp_status status = wxtp_job_forecast_list(b->app->platform, tenant->appid, b->call, ad_batch_read,
+                                                reader, NULL, &counts, &error);
     wxtp_error_free(error);
     return status == WXTP_OK || counts.requested > 0 ? counts.requested : tenant->lines;
 }
@@ -63,8 +63,8 @@ static void create_job(void *user, size_t index)
         return;
     }
     ad_batch_reader_init(reader, &b->file, tenant);
-    wxtp_status status = wxtp_job_create(b->app->platform, tenant->appid, b->call, ad_batch_read, reader, &options,
-                                         task->job_id, &error);
+    wxtp_status status = wxtp_job_create(b->app->platform, tenant->appid, b->call, ad_batch_read, reader,
+                                         &options, task->job_id, &error);
     if (status != WXTP_OK) {
         task->job_id[0] = '\0';
         ad_fail_take(&failure, status, &error);

@@ -1,8 +1,7 @@
 /* An external merge sort by appid, stable, in bounded memory: chunks are sorted and spooled, then merged. */
 #include "batch_file.h"
 #include "lines.h"
-#include "signals.h"
-#include <errno.h>
+#include "spool.h"
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,34 +24,6 @@ typedef struct sorter {
     FILE *runs[RUNS_MAX];
     size_t run_count;
 } sorter;
-
-static int spool_failure(sorter *s)
-{
-    return ad_fail(s->failure, AD_EXIT_INTERNAL, "internal", "make room for temporary files, or set TMPDIR",
-                   "temporary file: %s", strerror(errno));
-}
-
-/* Private, and gone with the process. */
-static FILE *spool(void)
-{
-    const char *folder = getenv("TMPDIR");
-    char path[4096];
-
-    if (!folder || !*folder)
-        folder = "/tmp";
-    if (snprintf(path, sizeof path, "%s/wxtp-admin-XXXXXX", folder) >= (int)sizeof path) {
-        errno = ENAMETOOLONG;
-        return NULL;
-    }
-    int fd = mkostemp(path, O_CLOEXEC);
-    if (fd < 0)
-        return NULL;
-    unlink(path);
-    FILE *file = fdopen(fd, "w+");
-    if (!file)
-        close(fd);
-    return file;
-}
 
 /* By the text before the tab; equal ones by their place. */
 static int compare(const void *a, const void *b)
@@ -125,7 +96,7 @@ static int merge_into(sorter *s, FILE *to, bool indexed)
         runs[i].from = s->runs[i];
         rewind(runs[i].from);
         if (!advance(&runs[i]))
-            code = spool_failure(s);
+            code = ad_spool_fail(s->failure);
     }
     while (code == AD_EXIT_OK) {
         run *least = NULL; /* of equals the earliest: the sort is stable */
@@ -137,15 +108,15 @@ static int merge_into(sorter *s, FILE *to, bool indexed)
             break;
         size_t length = strlen(least->line);
         if (fwrite(least->line, 1, length, to) != length)
-            code = spool_failure(s);
+            code = ad_spool_fail(s->failure);
         else if (indexed && !index_line(s->file, least->line, at, length))
             code = ad_fail_nomem(s->failure);
         else if (!advance(least))
-            code = spool_failure(s);
+            code = ad_spool_fail(s->failure);
         at += (off_t)length;
     }
     if (code == AD_EXIT_OK && fflush(to) != 0)
-        code = spool_failure(s);
+        code = ad_spool_fail(s->failure);
     for (size_t i = 0; i < s->run_count; i++)
         free(runs[i].line);
     return code;
@@ -159,10 +130,10 @@ static void close_runs(sorter *s)
 
 static int merge_runs(sorter *s)
 {
-    FILE *to = spool();
+    FILE *to = ad_spool();
 
     if (!to)
-        return spool_failure(s);
+        return ad_spool_fail(s->failure);
     int code = merge_into(s, to, false);
     close_runs(s);
     s->runs[s->run_count++] = to;
@@ -178,15 +149,15 @@ static int end_chunk(sorter *s)
         if (code != AD_EXIT_OK)
             return code;
     }
-    FILE *to = spool();
+    FILE *to = ad_spool();
     if (!to)
-        return spool_failure(s);
+        return ad_spool_fail(s->failure);
     s->runs[s->run_count++] = to;
     qsort(s->lines, s->count, sizeof *s->lines, compare);
     for (size_t i = 0; i < s->count; i++)
         fprintf(to, "%s\n", s->lines[i]);
     s->count = s->used = 0;
-    return fflush(to) == 0 && !ferror(to) ? AD_EXIT_OK : spool_failure(s);
+    return fflush(to) == 0 && !ferror(to) ? AD_EXIT_OK : ad_spool_fail(s->failure);
 }
 
 static bool is_blank(char c)
@@ -211,7 +182,8 @@ static bool take_line(sorter *s, const char *text, size_t len)
         return false;
     for (size_t i = 0; i < appid_len; i++) {
         char c = text[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-'))
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+              c == '-'))
             return false;
     }
     char *to = s->text + s->used;
@@ -274,13 +246,13 @@ int ad_batch_file_load(ad_batch_file *file, const char *path, ad_failure *failur
     file->fd = -1;
     int code = sort_lines(&s, path);
     if (code == AD_EXIT_OK) {
-        sorted = spool();
-        code = sorted ? merge_into(&s, sorted, true) : spool_failure(&s);
+        sorted = ad_spool();
+        code = sorted ? merge_into(&s, sorted, true) : ad_spool_fail(failure);
     }
     if (code == AD_EXIT_OK) {
         file->fd = fcntl(fileno(sorted), F_DUPFD_CLOEXEC, 3);
         if (file->fd < 0)
-            code = spool_failure(&s);
+            code = ad_spool_fail(failure);
     }
     close_runs(&s);
     if (sorted)

@@ -1,4 +1,5 @@
-/* A file of APPID, tab, OPENID lines, checked and brought into an order in which each tenant's lines stand together. */
+/* A file of APPID, tab, OPENID lines, checked and brought into an order in which each tenant's lines stand
+ * together. */
 #ifndef AD_BATCH_FILE_H
 #define AD_BATCH_FILE_H
 

@@ -7,7 +7,7 @@
 
 enum { AD_TIME_SIZE = 40 };
 
-int64_t ad_now_ms(void);      /* wall */
+int64_t ad_now_ms(void); /* wall */
 int64_t ad_monotonic_ms(void);
 /* Both give "" for 0. */
 void ad_time_utc(int64_t wall_ms, char text[AD_TIME_SIZE]);

@@ -35,10 +35,27 @@ static bool on_row(void *user, const wxtp_audit_row *row)
     snprintf(openids, sizeof openids, "%lld", (long long)row->openids);
     snprintf(errcode, sizeof errcode, "%lld", (long long)row->errcode);
     snprintf(duration, sizeof duration, "%lld", (long long)row->duration_ms);
-    const char *cells[COLUMNS] = {time,    row->appid, row->call, openids,
-                                  errcode, row->errmsg ? row->errmsg : "", row->rid ? row->rid : "", duration};
+    const char *cells[COLUMNS] = {time,
+                                  row->appid,
+                                  row->call,
+                                  openids,
+                                  errcode,
+                                  row->errmsg ? row->errmsg : "",
+                                  row->rid ? row->rid : "",
+                                  duration};
     ad_list_row(list, cells);
     return ad_output_ok(list->app);
+}
+
+int ad_check_audit(ad_app *app)
+{
+    const char *since = ad_text(app, OPT_SINCE);
+    int64_t since_ms;
+
+    if (since && !ad_time_parse(since, ad_now_ms(), &since_ms))
+        return ad_fail_usage(&app->failure, "write 2026-01-31T08:00:00Z, or an age as in 90m, 1h, 2d",
+                             "--since: \"%.40s\" is no time", since);
+    return AD_EXIT_OK;
 }
 
 int ad_audit(ad_app *app)
@@ -51,9 +68,8 @@ int ad_audit(ad_app *app)
     ad_list list;
     int code;
 
-    if (since && !ad_time_parse(since, ad_now_ms(), &since_ms))
-        return ad_fail_usage(&app->failure, "write 2026-01-31T08:00:00Z, or an age as in 90m, 1h, 2d",
-                             "--since: \"%.40s\" is no time", since);
+    if (since)
+        ad_time_parse(since, ad_now_ms(), &since_ms); /* it was checked */
     ad_list_init(&list, app, "audit", headings, COLUMNS);
     wxtp_status status = wxtp_audit_list(app->platform, ad_text(app, OPT_TENANT), since_ms,
                                          (size_t)ad_number(app, OPT_LIMIT, 100), on_row, &list, &error);

@@ -10,8 +10,8 @@ enum { BODY_MAX = 1 << 20, EXCHANGE_MS = 4000 };
 
 static int not_authentic(ad_app *app, const char *what)
 {
-    return ad_fail(&app->failure, AD_EXIT_CREDENTIALS, "signature", "do not answer it; WeChat sends no such push", "%s",
-                   what);
+    return ad_fail(&app->failure, AD_EXIT_CREDENTIALS, "signature",
+                   "do not answer it; WeChat sends no such push", "%s", what);
 }
 
 /* Reads at most one byte more than may be. */
@@ -99,7 +99,8 @@ static int receive(ad_app *app, const char *query, const char *body, size_t len)
     wxtp_error *error = NULL;
 
     wxtp_status status = wxtp_push_receive(app->platform, query, body, len, &push, &error);
-    if (status == WXTP_ERR_INVALID || status == WXTP_ERR_TOO_LARGE) { /* what is out of form is not WeChat's */
+    if (status == WXTP_ERR_INVALID ||
+        status == WXTP_ERR_TOO_LARGE) { /* what is out of form is not WeChat's */
         int code = not_authentic(app, error ? wxtp_error_message(error) : "the push is out of form");
         wxtp_error_free(error);
         return code;
@@ -125,8 +126,6 @@ int ad_callback(ad_app *app)
     const char *query = ad_text(app, OPT_QUERY);
     size_t len = 0;
 
-    if (!query)
-        return ad_fail_usage(&app->failure, "see --help of the command", "--query is missing");
     char *body = malloc(BODY_MAX + 1);
     if (!body)
         return ad_fail_nomem(&app->failure);

@@ -1,6 +1,7 @@
 #include "commands.h"
 #include "database.h"
 #include "output.h"
+#include "spool.h"
 #include <string.h>
 #include <unistd.h>
 
@@ -27,16 +28,11 @@ static void on_problem(void *user, const char *text)
 static void print_problems(problems *p)
 {
     ad_app *app = p->app;
-    char buffer[4096];
-    size_t got;
-
     if (app->json)
         fprintf(app->out, "{\"ok\":%s,\"problems\":[", p->count == 0 ? "true" : "false");
     else if (p->count == 0)
         fputs("ok\n", app->out);
-    rewind(p->found);
-    while ((got = fread(buffer, 1, sizeof buffer, p->found)) > 0)
-        fwrite(buffer, 1, got, app->out);
+    ad_spool_copy(p->found, app->out);
     if (app->json)
         fputs("]}\n", app->out);
 }
@@ -57,6 +53,8 @@ static int examine(problems *p)
     wxtp_status status = wxtp_platform_check_store(app->platform, on_problem, p, &error);
     if (status != WXTP_OK)
         return ad_fail_take(&app->failure, status, &error);
+    if (!ad_spool_ok(p->found))
+        return ad_spool_fail(&app->failure);
     print_problems(p);
     if (p->count == 0)
         return AD_EXIT_OK;
@@ -71,10 +69,9 @@ int ad_db_check(ad_app *app)
     if (!ad_database_there(app))
         return ad_fail(&app->failure, AD_EXIT_USAGE, "not_found", "check --db", "database %s does not exist",
                        app->db_path);
-    p.found = tmpfile();
+    p.found = ad_spool();
     if (!p.found)
-        return ad_fail(&app->failure, AD_EXIT_INTERNAL, "internal", "make room for temporary files",
-                       "no temporary file can be made");
+        return ad_spool_fail(&app->failure);
     ad_json_init(&p.json, p.found);
     int code = examine(&p);
     fclose(p.found);
@@ -82,7 +79,8 @@ int ad_db_check(ad_app *app)
 }
 
 /* A result of one path and perhaps one more. */
-static void print_paths(ad_app *app, const char *name, const char *path, const char *other, const char *other_path)
+static void print_paths(ad_app *app, const char *name, const char *path, const char *other,
+                        const char *other_path)
 {
     ad_json json;
 
@@ -122,18 +120,21 @@ int ad_db_restore(ad_app *app)
     int code;
 
     if (access(path, F_OK) != 0)
-        return ad_fail(&app->failure, AD_EXIT_USAGE, "not_found", "check the path", "backup %s does not exist", path);
+        return ad_fail(&app->failure, AD_EXIT_USAGE, "not_found", "check the path",
+                       "backup %s does not exist", path);
     if (ad_database_there(app))
-        return ad_fail_usage(&app->failure, "name a new database with --db", "database %s exists already", app->db_path);
+        return ad_fail_usage(&app->failure, "name a new database with --db", "database %s exists already",
+                             app->db_path);
     code = ad_database_folder(app);
     if (code != AD_EXIT_OK)
         return code;
-    wxtp_sqlite_options options = {.struct_size = sizeof options, .path = app->db_path, .create = true, .migrate = true};
+    wxtp_sqlite_options options = {
+        .struct_size = sizeof options, .path = app->db_path, .create = true, .migrate = true};
     wxtp_status status = wxtp_sqlite_restore(&options, path, message, sizeof message);
     if (status != WXTP_OK) {
         code = ad_exit_of(status, "");
-        return ad_fail(&app->failure, code, code == AD_EXIT_USAGE ? "usage" : "store", NULL, "%s cannot be restored: %s",
-                       path, *message ? message : wxtp_status_name(status));
+        return ad_fail(&app->failure, code, code == AD_EXIT_USAGE ? "usage" : "store", NULL,
+                       "%s cannot be restored: %s", path, *message ? message : wxtp_status_name(status));
     }
     print_paths(app, "database", app->db_path, NULL, NULL);
     if (access(app->key_path, F_OK) != 0)
@@ -158,8 +159,8 @@ int ad_db_rekey(ad_app *app)
     if (status != WXTP_OK)
         return ad_fail_take(&app->failure, status, &error);
     print_paths(app, "database", app->db_path, "master_key_file", path);
-    fprintf(stderr, "note: from now on give --master-key-file %s, or move it to %s; destroy the old key\n", path,
-            app->key_path);
+    fprintf(stderr, "note: from now on give --master-key-file %s, or move it to %s; destroy the old key\n",
+            path, app->key_path);
     return AD_EXIT_OK;
 }
 

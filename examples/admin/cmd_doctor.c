@@ -123,8 +123,8 @@ static int tell(ad_app *app, const checks *all)
     for (size_t i = 0; i < all->count && !first; i++)
         first = all->rows[i].status == WXTP_CHECK_FAIL ? &all->rows[i] : NULL;
     if (app->failure.exit_code == AD_EXIT_OK) /* else it tells already why nothing could be opened */
-        ad_fail(&app->failure, AD_EXIT_INTERNAL, "configuration", first->hint, "%zu of %zu checks failed: %s: %s",
-                all->failed, all->count, first->name, first->detail);
+        ad_fail(&app->failure, AD_EXIT_INTERNAL, "configuration", first->hint,
+                "%zu of %zu checks failed: %s: %s", all->failed, all->count, first->name, first->detail);
     app->failure.exit_code = AD_EXIT_INTERNAL;
     return AD_EXIT_INTERNAL;
 }
@@ -140,7 +140,8 @@ int ad_doctor(ad_app *app)
         if (status == WXTP_ERR_INTERRUPTED)
             code = ad_fail_take(&app->failure, status, &error);
         else if (status != WXTP_OK)
-            add(&all, "diagnosis", WXTP_CHECK_FAIL, error ? wxtp_error_message(error) : wxtp_status_name(status),
+            add(&all, "diagnosis", WXTP_CHECK_FAIL,
+                error ? wxtp_error_message(error) : wxtp_status_name(status),
                 error ? wxtp_error_hint(error) : "");
         wxtp_error_free(error);
     } else {

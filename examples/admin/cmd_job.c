@@ -5,6 +5,7 @@
 #include "job_run.h"
 #include "openid_file.h"
 #include "output.h"
+#include "spool.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,7 +40,8 @@ static int print_nothing(ad_app *app, const char *appid, const char *call)
     return AD_EXIT_OK;
 }
 
-static int create_and_run(ad_app *app, const char *appid, const char *call, ad_openids *openids, ad_rejects *rejects)
+static int create_and_run(ad_app *app, const char *appid, const char *call, ad_openids *openids,
+                          ad_rejects *rejects)
 {
     wxtp_job_options options = {sizeof options, ad_given(app, OPT_FORCE)};
     wxtp_error *error = NULL;
@@ -83,10 +85,6 @@ static int list_command(ad_app *app, const char *call)
 {
     const char *file = ad_text(app, OPT_FILE);
     int count = app->line.arg_count - 1;
-
-    if (count <= 0 && !file)
-        return ad_fail_usage(&app->failure, "name them, or give --file FILE (- is standard input)",
-                             "no openid and no file is given");
     ad_openids *openids = malloc(sizeof *openids);
     if (!openids)
         return ad_fail_nomem(&app->failure);
@@ -99,16 +97,30 @@ static int list_command(ad_app *app, const char *call)
     return code;
 }
 
-int ad_unblacklist(ad_app *app)
+int ad_check_openids(ad_app *app)
 {
-    if (!ad_given(app, OPT_BATCH)) {
-        if (app->line.arg_count == 0)
-            return ad_fail_usage(&app->failure, "wxtp-admin unblacklist APPID OPENID...", "no APPID is given");
-        return list_command(app, "batchUnblacklist");
-    }
+    if (app->line.arg_count == 0)
+        return ad_fail_usage(&app->failure, "wxtp-admin unblacklist APPID OPENID...", "no APPID is given");
+    if (app->line.arg_count == 1 && !ad_given(app, OPT_FILE))
+        return ad_fail_usage(&app->failure, "name them, or give --file FILE (- is standard input)",
+                             "no openid and no file is given");
+    return AD_EXIT_OK;
+}
+
+int ad_check_unblacklist(ad_app *app)
+{
+    if (!ad_given(app, OPT_BATCH))
+        return ad_check_openids(app);
     if (app->line.arg_count > 0 || ad_given(app, OPT_FILE))
         return ad_fail_usage(&app->failure, "name tenants and openids in the file alone",
                              "--batch goes with no APPID, OPENID or --file");
+    return AD_EXIT_OK;
+}
+
+int ad_unblacklist(ad_app *app)
+{
+    if (!ad_given(app, OPT_BATCH))
+        return list_command(app, "batchUnblacklist");
     return ad_batch(app, "batchUnblacklist", ad_text(app, OPT_BATCH));
 }
 
@@ -117,34 +129,38 @@ int ad_blacklist_add(ad_app *app)
     return list_command(app, "batchBlacklist");
 }
 
+/* How many there are is known at the end and stands at the beginning: JSON is kept in a file meanwhile. */
 typedef struct listing {
     ad_app *app;
+    FILE *kept;
     ad_json json;
-    bool opened;
 } listing;
-
-static void open_listing(listing *l)
-{
-    if (l->opened)
-        return;
-    l->opened = true;
-    ad_json_object(&l->json, NULL);
-    ad_json_string(&l->json, "tenant", l->app->line.args[0]);
-    ad_json_array(&l->json, "openids");
-}
 
 static bool on_openid(void *user, const char *openid)
 {
     listing *l = user;
 
     if (l->app->json) {
-        open_listing(l);
         ad_json_string(&l->json, NULL, openid);
-    } else {
-        ad_put_text(l->app->out, openid);
-        fputc('\n', l->app->out);
+        return !ferror(l->kept);
     }
+    ad_put_text(l->app->out, openid);
+    fputc('\n', l->app->out);
     return ad_output_ok(l->app);
+}
+
+static int print_listing(const listing *l, int64_t total)
+{
+    FILE *out = l->app->out;
+
+    if (!ad_spool_ok(l->kept))
+        return ad_spool_fail(&l->app->failure);
+    fputs("{\"tenant\":", out);
+    ad_json_quote(out, l->app->line.args[0]);
+    fprintf(out, ",\"total\":%lld,\"openids\":[", (long long)total);
+    ad_spool_copy(l->kept, out);
+    fputs("]}\n", out);
+    return AD_EXIT_OK;
 }
 
 int ad_blacklist_list(ad_app *app)
@@ -152,23 +168,26 @@ int ad_blacklist_list(ad_app *app)
     listing l = {.app = app};
     wxtp_error *error = NULL;
     int64_t total = 0;
+    int code;
 
-    ad_json_init(&l.json, app->out);
+    l.kept = ad_spool();
+    if (!l.kept)
+        return ad_spool_fail(&app->failure);
+    ad_json_init(&l.json, l.kept);
     wxtp_status status = wxtp_blacklist_each(app->platform, app->line.args[0], on_openid, &l, &total, &error);
-    if (app->json && (status == WXTP_OK || l.opened)) {
-        open_listing(&l);
-        ad_json_end_array(&l.json);
-        ad_json_int(&l.json, "total", total);
-        ad_json_end_object(&l.json);
-        ad_json_line_end(&l.json);
-    }
-    return status == WXTP_OK ? AD_EXIT_OK : ad_fail_take(&app->failure, status, &error);
+    if (status != WXTP_OK)
+        code = ad_fail_take(&app->failure, status, &error);
+    else
+        code = app->json ? print_listing(&l, total) : AD_EXIT_OK;
+    fclose(l.kept);
+    return code;
 }
 
 /* Ids are listed first and the jobs read one by one: a list callback may not ask the store. */
 typedef struct ids {
     ad_task *rows;
-    size_t count, room;
+    size_t count, room, seen;
+    char last[64]; /* seen */
     bool resumable_only, no_memory;
 } ids;
 
@@ -186,6 +205,8 @@ static bool add_id(void *user, const wxtp_job *job)
 {
     ids *all = user;
 
+    all->seen++;
+    ad_copy(all->last, sizeof all->last, wxtp_job_id(job));
     if (all->resumable_only && !resumable(job))
         return true;
     if (all->count == all->room) {
@@ -246,21 +267,38 @@ static int print_jobs(ad_app *app, const ids *all, size_t limit)
     return code != AD_EXIT_OK ? code : ended;
 }
 
+/* Lists at most `wanted` jobs, in several pages of the library. */
+static int list_ids(ad_app *app, ids *all, int state, const char *after, size_t wanted)
+{
+    enum { PAGE = 5000 };
+    size_t before, ask;
+    char cursor[sizeof all->last];
+
+    do {
+        wxtp_error *error = NULL;
+        before = all->seen;
+        ask = wanted < PAGE ? wanted : PAGE;
+        wxtp_status status =
+            wxtp_job_list(app->platform, ad_text(app, OPT_TENANT), state, after, ask, add_id, all, &error);
+        if (status != WXTP_OK)
+            return ad_fail_take(&app->failure, status, &error);
+        if (all->no_memory)
+            return ad_fail_nomem(&app->failure);
+        wanted -= all->seen - before;
+        memcpy(cursor, all->last, sizeof cursor);
+        after = cursor;
+    } while (all->seen - before == ask && wanted > 0);
+    return AD_EXIT_OK;
+}
+
 int ad_job_list(ad_app *app)
 {
     ids all = {0};
     size_t limit = (size_t)ad_number(app, OPT_LIMIT, 100);
-    wxtp_error *error = NULL;
-    int code;
+    int code =
+        list_ids(app, &all, state_of_word(ad_text(app, OPT_STATE)), ad_text(app, OPT_AFTER), limit + 1);
 
-    wxtp_status status =
-        wxtp_job_list(app->platform, ad_text(app, OPT_TENANT), state_of_word(ad_text(app, OPT_STATE)),
-                      ad_text(app, OPT_AFTER), limit + 1, add_id, &all, &error);
-    if (status != WXTP_OK)
-        code = ad_fail_take(&app->failure, status, &error);
-    else if (all.no_memory)
-        code = ad_fail_nomem(&app->failure);
-    else
+    if (code == AD_EXIT_OK)
         code = print_jobs(app, &all, limit);
     free(all.rows);
     return code;
@@ -290,17 +328,9 @@ int ad_job_cancel(ad_app *app)
 
 static int collect_resumable(ad_app *app, ids *all)
 {
-    static const int states[] = {WXTP_JOB_PAUSED, WXTP_JOB_RUNNING};
-
     all->resumable_only = true;
-    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
-        wxtp_error *error = NULL;
-        wxtp_status status =
-            wxtp_job_list(app->platform, NULL, states[i], NULL, (size_t)INT32_MAX, add_id, all, &error);
-        if (status != WXTP_OK)
-            return ad_fail_take(&app->failure, status, &error);
-    }
-    return all->no_memory ? ad_fail_nomem(&app->failure) : AD_EXIT_OK;
+    int code = list_ids(app, all, WXTP_JOB_PAUSED, NULL, SIZE_MAX);
+    return code == AD_EXIT_OK ? list_ids(app, all, WXTP_JOB_RUNNING, NULL, SIZE_MAX) : code;
 }
 
 static int resume_all(ad_app *app)
@@ -321,20 +351,29 @@ static int resume_all(ad_app *app)
     return code;
 }
 
+int ad_check_job_resume(ad_app *app)
+{
+    bool all = ad_given(app, OPT_ALL);
+
+    if (all && (ad_given(app, OPT_FAILED) || app->line.arg_count > 0 || ad_given(app, OPT_REJECTS)))
+        return ad_fail_usage(&app->failure, "wxtp-admin job resume --all",
+                             "--all goes with no ID, --failed or --rejects");
+    if (!all && app->line.arg_count == 0)
+        return ad_fail_usage(&app->failure, "wxtp-admin job list shows the ids", "name a job, or give --all");
+    return AD_EXIT_OK;
+}
+
 int ad_job_resume(ad_app *app)
 {
-    bool all = ad_given(app, OPT_ALL), failed = ad_given(app, OPT_FAILED);
+    bool failed = ad_given(app, OPT_FAILED);
     ad_rejects rejects;
 
-    if (all && (failed || app->line.arg_count > 0 || ad_given(app, OPT_REJECTS)))
-        return ad_fail_usage(&app->failure, "wxtp-admin job resume --all", "--all goes with no ID, --failed or --rejects");
-    if (all)
+    if (ad_given(app, OPT_ALL))
         return resume_all(app);
-    if (app->line.arg_count == 0)
-        return ad_fail_usage(&app->failure, "wxtp-admin job list shows the ids", "name a job, or give --all");
     int code = ad_rejects_open(&rejects, app);
     if (code != AD_EXIT_OK)
         return code;
-    code = ad_job_run_and_print(app, app->line.args[0], failed ? WXTP_JOB_RETRY_FAILED : WXTP_JOB_RESUME, &rejects);
+    code = ad_job_run_and_print(app, app->line.args[0], failed ? WXTP_JOB_RETRY_FAILED : WXTP_JOB_RESUME,
+                                &rejects);
     return ad_rejects_close(&rejects, app, code);
 }

@@ -17,16 +17,25 @@ static int read_one(ad_app *app, ad_option_id id, ad_secret *secret)
     return ad_secret_from_file(secret, file, name, &app->failure);
 }
 
-static int read_secrets(ad_app *app)
+static const ad_option_id ids[] = {OPT_APPSECRET_FILE, OPT_TOKEN_FILE, OPT_AES_KEY_FILE};
+
+int ad_check_platform_set(ad_app *app)
 {
-    static const ad_option_id ids[] = {OPT_APPSECRET_FILE, OPT_TOKEN_FILE, OPT_AES_KEY_FILE};
-    ad_secret *secrets[] = {&app->appsecret, &app->push_token, &app->aes_key};
-    int from_input = 0, code = AD_EXIT_OK;
+    int from_input = 0;
 
     for (size_t i = 0; i < 3; i++)
         from_input += ad_text(app, ids[i]) && strcmp(ad_text(app, ids[i]), "-") == 0;
     if (from_input > 1)
-        return ad_fail_usage(&app->failure, "put the others into files", "only one value can come from standard input");
+        return ad_fail_usage(&app->failure, "put the others into files",
+                             "only one value can come from standard input");
+    return AD_EXIT_OK;
+}
+
+static int read_secrets(ad_app *app)
+{
+    ad_secret *secrets[] = {&app->appsecret, &app->push_token, &app->aes_key};
+    int code = AD_EXIT_OK;
+
     for (size_t i = 0; i < 3 && code == AD_EXIT_OK; i++)
         code = read_one(app, ids[i], secrets[i]);
     return code;
@@ -98,8 +107,6 @@ int ad_platform_set(ad_app *app)
     wxtp_error *error = NULL;
     int code;
 
-    if (!appid)
-        return ad_fail_usage(&app->failure, "see --help of the command", "--component-appid is missing");
     code = read_secrets(app);
     if (code != AD_EXIT_OK)
         return code;
@@ -110,9 +117,18 @@ int ad_platform_set(ad_app *app)
     if (strcmp(wxtp_platform_component(app->platform), appid) == 0)
         return ad_platform_show(app);
     if (app->json)
-        fprintf(app->out, "{\"component_appid\":\"%s\"}\n", appid); /* the library took it: no character to escape */
+        fprintf(app->out, "{\"component_appid\":\"%s\"}\n",
+                appid); /* the library took it: no character to escape */
     else
         ad_field(app, "platform", appid);
+    return AD_EXIT_OK;
+}
+
+int ad_check_authorize_url(ad_app *app)
+{
+    if (ad_given(app, OPT_AUTH_TYPE) && ad_given(app, OPT_BIZ_APPID))
+        return ad_fail_usage(&app->failure, "give one of them",
+                             "--auth-type and --biz-appid exclude each other");
     return AD_EXIT_OK;
 }
 
@@ -124,13 +140,9 @@ int ad_authorize_url(ad_app *app)
     wxtp_error *error = NULL;
     ad_json json;
 
-    if (!uri)
-        return ad_fail_usage(&app->failure, "see --help of the command", "--redirect-uri is missing");
-    if (ad_given(app, OPT_AUTH_TYPE) && ad_given(app, OPT_BIZ_APPID))
-        return ad_fail_usage(&app->failure, "give one of them", "--auth-type and --biz-appid exclude each other");
     wxtp_status status = wxtp_authorize_url(app->platform, uri, ad_given(app, OPT_MOBILE),
-                                            (int)ad_number(app, OPT_AUTH_TYPE, 0), ad_text(app, OPT_BIZ_APPID), &url,
-                                            &expires_in_s, &error);
+                                            (int)ad_number(app, OPT_AUTH_TYPE, 0),
+                                            ad_text(app, OPT_BIZ_APPID), &url, &expires_in_s, &error);
     if (status != WXTP_OK)
         return ad_fail_take(&app->failure, status, &error);
     if (app->json) {

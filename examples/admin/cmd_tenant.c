@@ -1,14 +1,10 @@
 #include "commands.h"
 #include "progress.h"
+#include "spool.h"
 #include "tenant_output.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-static int need(ad_app *app, ad_option_id id)
-{
-    return ad_fail_usage(&app->failure, "see --help of the command", "--%s is missing", ad_options[id].name);
-}
 
 /* -1 where it is "auto" or not given. */
 static wxtp_tristate certified(const ad_app *app)
@@ -35,8 +31,6 @@ int ad_tenant_add(ad_app *app)
     wxtp_error *error = NULL;
     int code;
 
-    if (!given)
-        return need(app, OPT_AUTH_CODE);
     if (strcmp(given, "-") == 0) {
         code = ad_secret_from_file(&read, "-", "--auth-code", &app->failure);
         if (code != AD_EXIT_OK)
@@ -49,13 +43,15 @@ int ad_tenant_add(ad_app *app)
     return code;
 }
 
-static int no_auto(ad_app *app)
+int ad_check_tenant_kind(ad_app *app)
 {
     const char *word = ad_text(app, OPT_CERTIFIED);
 
     if (word && strcmp(word, "auto") == 0)
         return ad_fail_usage(&app->failure, "give --certified yes or no, or leave it away",
                              "--certified auto is for tenant set");
+    if (ad_given(app, OPT_OF_PLATFORM) && !ad_given(app, OPT_TOKEN_FILE))
+        return ad_fail_usage(&app->failure, "give --token-file too", "--of-platform needs --token-file");
     return AD_EXIT_OK;
 }
 
@@ -64,16 +60,17 @@ int ad_tenant_add_own(ad_app *app)
     const char *appid = ad_text(app, OPT_APPID), *file = ad_text(app, OPT_APPSECRET_FILE);
     ad_secret secret = {NULL, 0};
     wxtp_error *error = NULL;
-    int code = appid ? no_auto(app) : need(app, OPT_APPID);
+    int code = AD_EXIT_OK;
 
-    if (code == AD_EXIT_OK && file)
+    if (file)
         code = ad_secret_from_file(&secret, file, "--appsecret-file", &app->failure);
     if (code != AD_EXIT_OK)
         return code;
     wxtp_status status =
         wxtp_tenant_add_own(app->platform, appid, secret.text, account(app), certified(app), &error);
     ad_secret_free(&secret);
-    return status == WXTP_OK ? ad_tenant_print_appid(app, appid) : ad_fail_take(&app->failure, status, &error);
+    return status == WXTP_OK ? ad_tenant_print_appid(app, appid)
+                             : ad_fail_take(&app->failure, status, &error);
 }
 
 /* Later commands run in other folders. */
@@ -96,12 +93,7 @@ int ad_tenant_add_cloud(ad_app *app)
     bool of_platform = ad_given(app, OPT_OF_PLATFORM);
     char *path = NULL;
     wxtp_error *error = NULL;
-    int code = appid ? no_auto(app) : need(app, OPT_APPID);
 
-    if (code != AD_EXIT_OK)
-        return code;
-    if (of_platform && !file)
-        return ad_fail_usage(&app->failure, "give --token-file too", "--of-platform needs --token-file");
     if (file) {
         path = absolute(file);
         if (!path)
@@ -110,7 +102,8 @@ int ad_tenant_add_cloud(ad_app *app)
     wxtp_status status =
         wxtp_tenant_add_cloud(app->platform, appid, path, of_platform, account(app), certified(app), &error);
     free(path);
-    return status == WXTP_OK ? ad_tenant_print_appid(app, appid) : ad_fail_take(&app->failure, status, &error);
+    return status == WXTP_OK ? ad_tenant_print_appid(app, appid)
+                             : ad_fail_take(&app->failure, status, &error);
 }
 
 /* One page: a row more than asked for tells whether there is a next one. */
@@ -148,8 +141,8 @@ static int read_pages(ad_app *app, page *p)
     for (;;) {
         size_t before = p->left, ask = before < PAGE_MAX ? before + 1 : PAGE_MAX;
         wxtp_error *error = NULL;
-        wxtp_status status =
-            wxtp_tenant_list(app->platform, status_wanted, certified_wanted, after, ask, on_tenant, p, &error);
+        wxtp_status status = wxtp_tenant_list(app->platform, status_wanted, certified_wanted, after, ask,
+                                              on_tenant, p, &error);
         if (status != WXTP_OK)
             return ad_fail_take(&app->failure, status, &error);
         if (p->more || before - p->left < ask || !ad_output_ok(app))
@@ -162,10 +155,8 @@ static int read_pages(ad_app *app, page *p)
 int ad_tenant_list(ad_app *app)
 {
     page p = {.left = (size_t)ad_number(app, OPT_LIMIT, 100)};
-    int code = no_auto(app);
+    int code;
 
-    if (code != AD_EXIT_OK)
-        return code;
     ad_list_init(&p.list, app, "tenants", ad_tenant_headings, AD_TENANT_COLUMNS);
     code = read_pages(app, &p);
     if (code == AD_EXIT_OK || p.list.opened) {
@@ -222,16 +213,6 @@ static bool on_synced(void *user, int64_t done, int64_t total)
     return !ad_signal_seen();
 }
 
-static void copy_file(FILE *from, FILE *to)
-{
-    char buffer[4096];
-    size_t got;
-
-    rewind(from);
-    while ((got = fread(buffer, 1, sizeof buffer, from)) > 0)
-        fwrite(buffer, 1, got, to);
-}
-
 static void print_sync(syncing *s, const wxtp_sync_result *result)
 {
     ad_app *app = s->app;
@@ -242,13 +223,13 @@ static void print_sync(syncing *s, const wxtp_sync_result *result)
         ad_field_int(app, "repaired", result->repaired);
         ad_field_int(app, "unauthorized", result->unauthorized);
         ad_field_int(app, "failed", s->failures);
-        copy_file(s->failed, app->out);
+        ad_spool_copy(s->failed, app->out);
         return;
     }
     fprintf(app->out, "{\"synced\":%lld,\"added\":%lld,\"repaired\":%lld,\"unauthorized\":%lld,\"failed\":[",
             (long long)result->synced, (long long)result->added, (long long)result->repaired,
             (long long)result->unauthorized);
-    copy_file(s->failed, app->out);
+    ad_spool_copy(s->failed, app->out);
     fputs("]}\n", app->out);
 }
 
@@ -264,6 +245,10 @@ static int sync_tenants(ad_app *app, syncing *s)
                          all ? 0 : (size_t)app->line.arg_count, on_failed, on_synced, s, &result, &error);
     ad_progress_end(&s->progress);
     int64_t touched = result.synced + result.added + result.repaired + result.unauthorized + s->failures;
+    if (!ad_spool_ok(s->failed)) {
+        wxtp_error_free(error);
+        return ad_spool_fail(&app->failure);
+    }
     if (status == WXTP_OK || touched > 0)
         print_sync(s, &result);
     if (status != WXTP_OK)
@@ -272,25 +257,29 @@ static int sync_tenants(ad_app *app, syncing *s)
     return s->worst.exit_code;
 }
 
+int ad_check_tenant_sync(ad_app *app)
+{
+    if (ad_given(app, OPT_ALL) == (app->line.arg_count > 0))
+        return ad_fail_usage(&app->failure, "wxtp-admin tenant sync --all", "name tenants, or give --all");
+    return AD_EXIT_OK;
+}
+
 int ad_tenant_sync(ad_app *app)
 {
     syncing *s;
     int code;
 
-    if (ad_given(app, OPT_ALL) == (app->line.arg_count > 0))
-        return ad_fail_usage(&app->failure, "wxtp-admin tenant sync --all", "name tenants, or give --all");
     s = calloc(1, sizeof *s);
     if (!s)
         return ad_fail_nomem(&app->failure);
     s->app = app;
-    s->failed = tmpfile();
+    s->failed = ad_spool();
     if (s->failed) {
         ad_json_init(&s->json, s->failed);
         code = sync_tenants(app, s);
         fclose(s->failed);
     } else {
-        code = ad_fail(&app->failure, AD_EXIT_INTERNAL, "internal", "make room for temporary files",
-                       "no temporary file can be made");
+        code = ad_spool_fail(&app->failure);
     }
     free(s);
     return code;
@@ -301,10 +290,9 @@ int ad_tenant_set(ad_app *app)
     const char *appid = app->line.args[0];
     wxtp_error *error = NULL;
 
-    if (!ad_given(app, OPT_CERTIFIED))
-        return need(app, OPT_CERTIFIED);
     wxtp_status status = wxtp_tenant_set_certified(app->platform, appid, certified(app), &error);
-    return status == WXTP_OK ? ad_tenant_print_appid(app, appid) : ad_fail_take(&app->failure, status, &error);
+    return status == WXTP_OK ? ad_tenant_print_appid(app, appid)
+                             : ad_fail_take(&app->failure, status, &error);
 }
 
 /* Asks on the terminal; anything but yes is no. */
@@ -319,6 +307,13 @@ static bool confirmed(const char *appid)
     return answer[0] == 'y' || answer[0] == 'Y';
 }
 
+int ad_check_tenant_remove(ad_app *app)
+{
+    if (!ad_given(app, OPT_YES) && !isatty(STDIN_FILENO))
+        return ad_fail_usage(&app->failure, "give --yes", "there is no terminal to ask on");
+    return AD_EXIT_OK;
+}
+
 int ad_tenant_remove(ad_app *app)
 {
     const char *appid = app->line.args[0];
@@ -326,8 +321,6 @@ int ad_tenant_remove(ad_app *app)
     wxtp_error *error = NULL;
     ad_json json;
 
-    if (!ad_given(app, OPT_YES) && !isatty(STDIN_FILENO))
-        return ad_fail_usage(&app->failure, "give --yes", "there is no terminal to ask on");
     wxtp_status status = wxtp_tenant_get(app->platform, appid, &tenant, &error);
     wxtp_tenant_free(tenant);
     if (status != WXTP_OK)
@@ -335,7 +328,8 @@ int ad_tenant_remove(ad_app *app)
     if (!ad_given(app, OPT_YES) && !confirmed(appid)) {
         if (ad_signal_seen())
             return ad_fail_interrupted(&app->failure);
-        return ad_fail(&app->failure, AD_EXIT_PARTIAL, "usage", "answer y, or give --yes", "nothing was removed");
+        return ad_fail(&app->failure, AD_EXIT_PARTIAL, "usage", "answer y, or give --yes",
+                       "nothing was removed");
     }
     status = wxtp_tenant_remove(app->platform, appid, ad_given(app, OPT_FORCE), &error);
     if (status != WXTP_OK)

@@ -3,6 +3,7 @@
 #include "progress.h"
 #include "tenant_output.h"
 #include <pthread.h>
+#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,18 +17,33 @@ typedef struct refreshing {
     ad_app *app;
     item *items;
     size_t count, room;
+    void *names; /* a search tree of the appids */
     bool no_memory;
     pthread_mutex_t lock;
     ad_failure worst;
+    size_t first;   /* of this round */
     size_t unknown; /* refused as unknown before anything was asked */
     ad_progress progress;
     int64_t failures;
 } refreshing;
 
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+static void keep_name(void *name)
+{
+    (void)name; /* the item has it */
+}
+
+/* Each appid once. */
 static bool add_item(void *user, const char *appid)
 {
     refreshing *r = user;
 
+    if (tfind(appid, &r->names, compare_names))
+        return true;
     if (r->count == r->room) {
         size_t room = r->room ? r->room * 2 : 64;
         item *items = realloc(r->items, room * sizeof *items);
@@ -42,9 +58,13 @@ static bool add_item(void *user, const char *appid)
     memset(i, 0, sizeof *i);
     i->facts.struct_size = sizeof i->facts;
     i->appid = strdup(appid);
-    r->no_memory = !i->appid;
-    r->count += i->appid ? 1 : 0;
-    return i->appid != NULL;
+    if (!i->appid || !tsearch(i->appid, &r->names, compare_names)) {
+        free(i->appid);
+        r->no_memory = true;
+        return false;
+    }
+    r->count++;
+    return true;
 }
 
 static bool add_tenant(void *user, const wxtp_tenant *tenant)
@@ -68,21 +88,28 @@ static int add_all(refreshing *r)
     return AD_EXIT_OK;
 }
 
+/* The first so many of those that are due; a round of refreshes makes room for the next ones. */
+enum { DUE_MAX = 10000 };
+
+static int add_due(refreshing *r)
+{
+    wxtp_error *error = NULL;
+    wxtp_status status = wxtp_token_each_due(r->app->platform, DUE_MAX, add_item, r, &error);
+
+    return status == WXTP_OK ? AD_EXIT_OK : ad_fail_take(&r->app->failure, status, &error);
+}
+
 static int collect(refreshing *r)
 {
     ad_app *app = r->app;
-    wxtp_error *error = NULL;
-    wxtp_status status = WXTP_OK;
     int code = AD_EXIT_OK;
 
     if (ad_given(app, OPT_ALL))
         code = add_all(r);
     else if (ad_given(app, OPT_DUE))
-        status = wxtp_token_each_due(app->platform, (size_t)INT32_MAX, add_item, r, &error);
+        code = add_due(r);
     for (int i = 0; i < app->line.arg_count; i++)
         add_item(r, app->line.args[i]);
-    if (status != WXTP_OK)
-        return ad_fail_take(&app->failure, status, &error);
     if (code == AD_EXIT_OK && r->no_memory)
         code = ad_fail_nomem(&app->failure);
     return code;
@@ -106,10 +133,11 @@ static void fail_item(refreshing *r, item *i, wxtp_status status, wxtp_error **e
     pthread_mutex_unlock(&r->lock);
 }
 
-/* All that read the same generation at their start make one refresh: so it is read before the first one leaves. */
-static void read_generations(refreshing *r)
+/* All that read the same generation at their start make one refresh: so it is read before the first one
+ * leaves. */
+static void read_generations(refreshing *r, size_t from)
 {
-    for (size_t n = 0; n < r->count; n++) {
+    for (size_t n = from; n < r->count; n++) {
         wxtp_error *error = NULL;
         wxtp_status status = wxtp_token_info(r->app->platform, r->items[n].appid, &r->items[n].facts, &error);
         if (status == WXTP_OK)
@@ -123,7 +151,7 @@ static void read_generations(refreshing *r)
 static void refresh_one(void *user, size_t index)
 {
     refreshing *r = user;
-    item *i = &r->items[index];
+    item *i = &r->items[r->first + index];
     wxtp_token_facts facts = {.struct_size = sizeof facts};
     wxtp_error *error = NULL;
 
@@ -187,11 +215,19 @@ static int refresh(refreshing *r)
 
     if (code != AD_EXIT_OK)
         return code;
-    read_generations(r);
     ad_progress_begin(&r->progress, app, "tokens");
-    ad_progress_add(&r->progress, 0, (int64_t)r->count, 0);
-    ad_pool_run(app, r->count, refresh_one, r);
+    while (r->first < r->count && code == AD_EXIT_OK) {
+        size_t count = r->count - r->first;
+        read_generations(r, r->first);
+        ad_progress_add(&r->progress, 0, (int64_t)count, 0);
+        ad_pool_run(app, count, refresh_one, r);
+        r->first += count;
+        if (ad_given(app, OPT_DUE) && count >= DUE_MAX && !ad_signal_seen())
+            code = add_due(r);
+    }
     ad_progress_end(&r->progress);
+    if (code != AD_EXIT_OK)
+        return code;
     if (r->no_memory)
         return ad_fail_nomem(&app->failure);
     /* Refused before any call: then there is no result. */
@@ -208,18 +244,25 @@ static int refresh(refreshing *r)
     return code;
 }
 
-int ad_token_refresh(ad_app *app)
+int ad_check_token_refresh(ad_app *app)
 {
     int ways = (app->line.arg_count > 0) + ad_given(app, OPT_DUE) + ad_given(app, OPT_ALL);
 
     if (ways != 1)
-        return ad_fail_usage(&app->failure, "wxtp-admin token refresh --due", "name tenants, or give --due or --all");
+        return ad_fail_usage(&app->failure, "wxtp-admin token refresh --due",
+                             "name tenants, or give --due or --all");
+    return AD_EXIT_OK;
+}
+
+int ad_token_refresh(ad_app *app)
+{
     refreshing *r = calloc(1, sizeof *r);
     if (!r)
         return ad_fail_nomem(&app->failure);
     r->app = app;
     pthread_mutex_init(&r->lock, NULL);
     int code = refresh(r);
+    tdestroy(r->names, keep_name);
     for (size_t n = 0; n < r->count; n++) {
         free(r->items[n].appid);
         free(r->items[n].failure);
@@ -233,7 +276,8 @@ int ad_token_refresh(ad_app *app)
 static int reveal(ad_app *app, const char *appid, char **token, wxtp_token_facts *facts)
 {
     wxtp_error *error = NULL;
-    wxtp_status status = wxtp_token_get(app->platform, appid, token, NULL, &error);
+    int64_t generation = 0;
+    wxtp_status status = wxtp_token_get(app->platform, appid, token, &generation, &error);
 
     if (status == WXTP_OK) /* it may have been refreshed */
         status = wxtp_token_info(app->platform, appid, facts, &error);

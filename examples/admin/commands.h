@@ -17,4 +17,9 @@ ad_run ad_doctor;
 ad_run ad_db_check, ad_db_backup, ad_db_restore, ad_db_migrate, ad_db_rekey, ad_db_prune;
 ad_run ad_serve;
 
+/* What else their lines must hold. */
+ad_run ad_check_platform_set, ad_check_authorize_url, ad_check_tenant_kind, ad_check_tenant_sync,
+    ad_check_tenant_remove, ad_check_token_refresh, ad_check_unblacklist, ad_check_openids,
+    ad_check_job_resume, ad_check_audit;
+
 #endif

@@ -26,16 +26,19 @@ static int resolve_path(ad_app *app)
     if (given) {
         const char *path = strncmp(given, "sqlite:", 7) == 0 ? given + 7 : given;
         if (path == given && strstr(given, "://"))
-            return ad_fail_usage(&app->failure, "write sqlite:PATH or a path", "--db %s: no such kind of database", given);
+            return ad_fail_usage(&app->failure, "write sqlite:PATH or a path",
+                                 "--db %s: no such kind of database", given);
         if (!*path || path[0] == ':' || path[strlen(path) - 1] == '/')
-            return ad_fail_usage(&app->failure, "write sqlite:PATH or a path", "--db %s names no file", given);
+            return ad_fail_usage(&app->failure, "write sqlite:PATH or a path", "--db %s names no file",
+                                 given);
         app->db_path = strdup(path);
     } else if (data && *data == '/') { /* a relative one is to be ignored, says the XDG specification */
         app->db_path = join(data, "/wxtp/wxtp.db");
     } else if (home && *home) {
         app->db_path = join(home, "/.local/share/wxtp/wxtp.db");
     } else {
-        return ad_fail_usage(&app->failure, "give --db PATH, or set HOME", "neither XDG_DATA_HOME nor HOME is set");
+        return ad_fail_usage(&app->failure, "give --db PATH, or set HOME",
+                             "neither XDG_DATA_HOME nor HOME is set");
     }
     const char *key = ad_text(app, OPT_MASTER_KEY_FILE);
     if (app->db_path)
@@ -45,8 +48,8 @@ static int resolve_path(ad_app *app)
 
 static int bad_base(ad_app *app, const char *option, const char *text, const char *why)
 {
-    return ad_fail_usage(&app->failure, "https:// goes anywhere, http:// only to a loopback host", "%s %s %s", option,
-                         text, why);
+    return ad_fail_usage(&app->failure, "https:// goes anywhere, http:// only to a loopback host", "%s %s %s",
+                         option, text, why);
 }
 
 /* Cloud calls go to WeChat in the clear, inside WeChat's own network. */
@@ -126,7 +129,8 @@ static int check_key(ad_app *app)
         return ad_fail(&app->failure, AD_EXIT_INTERNAL, "key", "put the file itself there",
                        "master key %s is a symbolic link or no regular file", app->key_path);
     if (facts.st_mode & 077)
-        return ad_fail(&app->failure, AD_EXIT_INTERNAL, "key", "take the rights of group and others away (chmod 600)",
+        return ad_fail(&app->failure, AD_EXIT_INTERNAL, "key",
+                       "take the rights of group and others away (chmod 600)",
                        "master key %s can be reached by group or others", app->key_path);
     return AD_EXIT_OK;
 }
@@ -136,16 +140,18 @@ static int store_failure(ad_app *app, wxtp_status status, const char *message)
     int code = ad_exit_of(status, "");
 
     if (status == WXTP_ERR_STATE)
-        return ad_fail(&app->failure, AD_EXIT_INTERNAL, "store", "run wxtp-admin db migrate", "database %s: %s",
-                       app->db_path, *message ? message : "its schema is older than this version");
+        return ad_fail(&app->failure, AD_EXIT_INTERNAL, "store", "run wxtp-admin db migrate",
+                       "database %s: %s", app->db_path,
+                       *message ? message : "its schema is older than this version");
     if (status == WXTP_ERR_NOT_FOUND)
-        return ad_fail(&app->failure, code, "not_found", "check --db", "database %s does not exist", app->db_path);
+        return ad_fail(&app->failure, code, "not_found", "check --db", "database %s does not exist",
+                       app->db_path);
     return ad_fail(&app->failure, code == AD_EXIT_USAGE ? code : AD_EXIT_INTERNAL,
-                   code == AD_EXIT_USAGE            ? "usage"
-                   : status == WXTP_ERR_NOMEM       ? "internal"
-                                                    : "store",
-                   status == WXTP_ERR_STORE_NEWER ? "use the newer version of wxtp-admin" : NULL, "database %s: %s",
-                   app->db_path, *message ? message : wxtp_status_name(status));
+                   code == AD_EXIT_USAGE      ? "usage"
+                   : status == WXTP_ERR_NOMEM ? "internal"
+                                              : "store",
+                   status == WXTP_ERR_STORE_NEWER ? "use the newer version of wxtp-admin" : NULL,
+                   "database %s: %s", app->db_path, *message ? message : wxtp_status_name(status));
 }
 
 static int open_store(ad_app *app, ad_open_mode mode, wxtp_store **store)
@@ -276,13 +282,13 @@ int ad_need_component(ad_app *app)
     if (status != WXTP_OK)
         return ad_fail_take(&app->failure, status, &error);
     if (all.count == 0)
-        return ad_fail(&app->failure, AD_EXIT_CREDENTIALS, "configuration", "set it up: wxtp-admin platform set",
-                       "no third-party platform is set up");
+        return ad_fail(&app->failure, AD_EXIT_CREDENTIALS, "configuration",
+                       "set it up: wxtp-admin platform set", "no third-party platform is set up");
     if (all.wanted && !all.found)
         return ad_fail(&app->failure, AD_EXIT_USAGE, "not_found", "set it up: wxtp-admin platform set",
                        "third-party platform %s is not in the database", all.wanted);
     if (!all.wanted && all.count > 1)
-        return ad_fail_usage(&app->failure, "name one with --component", "the database has %zu third-party platforms",
-                             all.count);
+        return ad_fail_usage(&app->failure, "name one with --component",
+                             "the database has %zu third-party platforms", all.count);
     return AD_EXIT_OK;
 }

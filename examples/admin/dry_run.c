@@ -1,4 +1,5 @@
 #include "dry_run.h"
+#include "spool.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,10 +62,9 @@ int ad_forecast_make(ad_forecast *forecast, ad_app *app, const char *appid, cons
     forecast->appid = appid;
     forecast->call = call;
     forecast->counts.struct_size = sizeof forecast->counts;
-    forecast->invalid = tmpfile();
+    forecast->invalid = ad_spool();
     if (!forecast->invalid)
-        return ad_fail(&app->failure, AD_EXIT_INTERNAL, "internal", "make room in TMPDIR",
-                       "no temporary file can be made");
+        return ad_spool_fail(&app->failure);
     source from = {reader, user, forecast->invalid};
     wxtp_status status = wxtp_job_forecast_list(app->platform, appid, call, read_next, &from, keep_invalid,
                                                 &forecast->counts, &error);
@@ -76,6 +76,10 @@ int ad_forecast_make(ad_forecast *forecast, ad_app *app, const char *appid, cons
     } else if (status != WXTP_OK) {
         ad_forecast_free(forecast);
         return ad_fail_take(&app->failure, status, &error);
+    }
+    if (!ad_spool_ok(forecast->invalid)) {
+        ad_forecast_free(forecast);
+        return ad_spool_fail(&app->failure);
     }
     judge(forecast);
     return AD_EXIT_OK;

@@ -88,7 +88,8 @@ int ad_fail_usage(ad_failure *failure, const char *hint, const char *format, ...
 
 int ad_fail_nomem(ad_failure *failure)
 {
-    return ad_fail(failure, AD_EXIT_INTERNAL, "internal", "free some memory, then try again", "out of memory");
+    return ad_fail(failure, AD_EXIT_INTERNAL, "internal", "free some memory, then try again",
+                   "out of memory");
 }
 
 int ad_fail_file(ad_failure *failure, const char *what, const char *path, int error)
@@ -96,11 +97,12 @@ int ad_fail_file(ad_failure *failure, const char *what, const char *path, int er
     if (error == EINTR)
         return ad_fail_interrupted(failure);
     if (error == ENOENT || error == ENOTDIR)
-        return ad_fail(failure, AD_EXIT_USAGE, "not_found", "check the path", "%s %s does not exist", what, path);
+        return ad_fail(failure, AD_EXIT_USAGE, "not_found", "check the path", "%s %s does not exist", what,
+                       path);
     if (error == EISDIR)
         return ad_fail(failure, AD_EXIT_USAGE, "usage", "name a file", "%s %s is a folder", what, path);
-    return ad_fail(failure, AD_EXIT_INTERNAL, "internal", "check the file's permissions and the disk", "%s %s: %s",
-                   what, path, strerror(error));
+    return ad_fail(failure, AD_EXIT_INTERNAL, "internal", "check the file's permissions and the disk",
+                   "%s %s: %s", what, path, strerror(error));
 }
 
 int ad_fail_interrupted(ad_failure *failure)
@@ -210,7 +212,8 @@ int ad_fail_take(ad_failure *failure, wxtp_status status, wxtp_error **error)
     const char *kind = given ? wxtp_error_kind(given) : kind_of(status);
 
     if (given && *wxtp_error_message(given))
-        ad_fail(failure, ad_exit_of(status, kind), kind, wxtp_error_hint(given), "%s", wxtp_error_message(given));
+        ad_fail(failure, ad_exit_of(status, kind), kind, wxtp_error_hint(given), "%s",
+                wxtp_error_message(given));
     else
         ad_fail(failure, ad_exit_of(status, kind), kind, NULL, "%s", wxtp_status_name(status));
     if (given) {
@@ -225,8 +228,9 @@ int ad_fail_take(ad_failure *failure, wxtp_status status, wxtp_error **error)
 
 static int badness(int code)
 {
-    static const int order[] = {AD_EXIT_OK,      AD_EXIT_PARTIAL,     AD_EXIT_REFUSED, AD_EXIT_DECIDE,  AD_EXIT_LIMIT,
-                                AD_EXIT_NETWORK, AD_EXIT_CREDENTIALS, AD_EXIT_USAGE,   AD_EXIT_INTERNAL};
+    static const int order[] = {AD_EXIT_OK,          AD_EXIT_PARTIAL, AD_EXIT_REFUSED,
+                                AD_EXIT_DECIDE,      AD_EXIT_LIMIT,   AD_EXIT_NETWORK,
+                                AD_EXIT_CREDENTIALS, AD_EXIT_USAGE,   AD_EXIT_INTERNAL};
     int count = (int)(sizeof order / sizeof order[0]);
 
     for (int i = 0; i < count; i++) {

@@ -6,9 +6,10 @@ static void put_option(FILE *to, const ad_option *option, const char *help)
 {
     char head[64];
 
-    snprintf(head, sizeof head, "%s%c%s--%s%s%s%s", option->letter ? "-" : "", option->letter ? option->letter : ' ',
-             option->letter ? ", " : "   ", option->name, option->kind == AD_FORMAT ? "[=lines]" : "",
-             option->metavar ? " " : "", option->metavar ? option->metavar : "");
+    snprintf(head, sizeof head, "%s%c%s--%s%s%s%s", option->letter ? "-" : "",
+             option->letter ? option->letter : ' ', option->letter ? ", " : "   ", option->name,
+             option->kind == AD_FORMAT ? "[=lines]" : "", option->metavar ? " " : "",
+             option->metavar ? option->metavar : "");
     fprintf(to, "  %-34s %s", head, help ? help : option->help);
     if (option->environment)
         fprintf(to, " [%s]", option->environment);
@@ -34,7 +35,8 @@ static void put_command(FILE *to, const ad_command *command)
 static void help_of_command(const ad_command *command, FILE *to)
 {
     fprintf(to, "%s.\n\nUsage: wxtp-admin [GLOBAL OPTIONS] %s%s%s %s\n", command->summary,
-            command->group ? command->group : "", command->group ? " " : "", command->name, command->synopsis);
+            command->group ? command->group : "", command->group ? " " : "", command->name,
+            command->synopsis);
     if (command->use_count > 0)
         fputs("\nOptions:\n", to);
     for (size_t i = 0; i < command->use_count; i++)
@@ -46,8 +48,8 @@ static void help_of_group(const char *name, FILE *to)
 {
     for (const ad_group *group = ad_groups; group->name; group++) {
         if (strcmp(group->name, name) == 0)
-            fprintf(to, "%s.\n\nUsage: wxtp-admin [GLOBAL OPTIONS] %s COMMAND [ARGS]\n\nCommands:\n", group->summary,
-                    group->name);
+            fprintf(to, "%s.\n\nUsage: wxtp-admin [GLOBAL OPTIONS] %s COMMAND [ARGS]\n\nCommands:\n",
+                    group->summary, group->name);
     }
     for (const ad_command *command = ad_commands; command->name; command++) {
         if (command->group && strcmp(command->group, name) == 0)
@@ -65,7 +67,8 @@ static void help_of_all(FILE *to)
         put_command(to, command);
     put_globals(to);
     fputs("\nExit codes:\n"
-          "  0 done   1 internal or I/O error   2 usage, or no such thing   3 some openids invalid or failed; cancelled\n"
+          "  0 done   1 internal or I/O error   2 usage, or no such thing   3 some openids invalid or "
+          "failed; cancelled\n"
           "  4 refused by the gate   5 credentials   6 quota or frequency   7 network   8 needs a decision\n"
           "  130, 143 interrupted\n",
           to);

@@ -78,7 +78,8 @@ static bool write_exception(void *user, const char *openid, int64_t errcode, con
     return true;
 }
 
-static int write_exceptions(ad_app *app, ad_json *json, const char *key, const wxtp_job *job, bool failed_ones)
+static int write_exceptions(ad_app *app, ad_json *json, const char *key, const wxtp_job *job,
+                            bool failed_ones)
 {
     exceptions e = {app, json, failed_ones ? wxtp_job_failed(job) : wxtp_job_invalid(job), 0, failed_ones};
     wxtp_error *error = NULL;
@@ -87,8 +88,8 @@ static int write_exceptions(ad_app *app, ad_json *json, const char *key, const w
     ad_json_array(json, key);
     if (e.left > 0)
         status = wxtp_job_exceptions(app->platform, wxtp_job_id(job),
-                                     failed_ones ? WXTP_VERDICT_FAILED : WXTP_VERDICT_INVALID, write_exception, &e,
-                                     &error);
+                                     failed_ones ? WXTP_VERDICT_FAILED : WXTP_VERDICT_INVALID,
+                                     write_exception, &e, &error);
     ad_json_end_array(json);
     return status == WXTP_OK ? AD_EXIT_OK : ad_fail_take(&app->failure, status, &error);
 }
@@ -103,9 +104,9 @@ static void table_row(ad_list *list, const wxtp_job *job)
     snprintf(state, sizeof state, "%s%s%s%s", ad_job_state_word(job), *by ? " (" : "", by, *by ? ")" : "");
     for (size_t i = 0; i < 5; i++)
         snprintf(numbers[i], sizeof numbers[i], "%lld", (long long)values[i]);
-    const char *cells[AD_JOB_COLUMNS] = {wxtp_job_id(job), wxtp_job_tenant(job), wxtp_job_call(job),
-                                         state,            numbers[0],           numbers[1],
-                                         numbers[2],       numbers[3],           numbers[4]};
+    const char *cells[AD_JOB_COLUMNS] = {
+        wxtp_job_id(job), wxtp_job_tenant(job), wxtp_job_call(job), state,     numbers[0],
+        numbers[1],       numbers[2],           numbers[3],         numbers[4]};
     ad_list_row(list, cells);
 }
 
@@ -177,12 +178,13 @@ static int print_exceptions(ad_app *app, const wxtp_job *job, bool failed_ones)
     if (count == 0)
         return AD_EXIT_OK;
     wxtp_status status = wxtp_job_exceptions(app->platform, wxtp_job_id(job),
-                                             failed_ones ? WXTP_VERDICT_FAILED : WXTP_VERDICT_INVALID, print_exception,
-                                             &e, &error);
+                                             failed_ones ? WXTP_VERDICT_FAILED : WXTP_VERDICT_INVALID,
+                                             print_exception, &e, &error);
     if (status != WXTP_OK)
         return ad_fail_take(&app->failure, status, &error);
     if (count > SHOWN_MAX)
-        fprintf(app->out, "  and %lld more: --json or --rejects gives them all\n", (long long)(count - SHOWN_MAX));
+        fprintf(app->out, "  and %lld more: --json or --rejects gives them all\n",
+                (long long)(count - SHOWN_MAX));
     return AD_EXIT_OK;
 }
 

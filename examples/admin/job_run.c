@@ -42,7 +42,8 @@ static void fail_by_word(wxtp_paused_by by, ad_failure *failure)
         [WXTP_PAUSED_BY_GATE] = {"refused_by_wechat", "the call is not allowed any more"},
         [WXTP_PAUSED_BY_INTERRUPTED] = {"interrupted", "the job was interrupted"},
         [WXTP_PAUSED_BY_SUSPECT_LIST] = {"suspect_list", "the first openids were all refused"},
-        [WXTP_PAUSED_BY_UNKNOWN_ERRCODE] = {"wechat", "WeChat goes on answering an errcode that nobody knows"},
+        [WXTP_PAUSED_BY_UNKNOWN_ERRCODE] = {"wechat",
+                                            "WeChat goes on answering an errcode that nobody knows"},
         [WXTP_PAUSED_BY_RESTORED] = {"interrupted", "the job comes from a restored database"},
     };
     size_t row = (size_t)by < sizeof words / sizeof words[0] ? (size_t)by : 0;
@@ -53,7 +54,7 @@ static void fail_by_word(wxtp_paused_by by, ad_failure *failure)
 static int judge_paused(const wxtp_job *job, wxtp_error **error, ad_failure *failure)
 {
     wxtp_paused_by by = wxtp_job_paused_by(job);
-    char hint[sizeof failure->hint], own[sizeof failure->hint];
+    char hint[sizeof failure->hint], own[sizeof failure->hint - 128];
 
     if (!*error)
         *error = wxtp_job_pause_error(job);
@@ -63,11 +64,12 @@ static int judge_paused(const wxtp_job *job, wxtp_error **error, ad_failure *fai
         fail_by_word(by, failure);
     failure->exit_code = exit_of_pause(by, failure->kind);
     if (!strstr(failure->hint, wxtp_job_id(job))) {
-        ad_copy(own, sizeof own - 128, failure->hint);
+        ad_copy(own, sizeof own, failure->hint);
         size_t length = strlen(own);
         if (length > 0 && own[length - 1] == '.')
             own[length - 1] = '\0';
-        snprintf(hint, sizeof hint, "%s%swxtp-admin job resume %s", own, *own ? "; then: " : "", wxtp_job_id(job));
+        snprintf(hint, sizeof hint, "%s%swxtp-admin job resume %.63s", own, *own ? "; then: " : "",
+                 wxtp_job_id(job));
         ad_copy(failure->hint, sizeof failure->hint, hint);
     }
     return failure->exit_code;
@@ -89,8 +91,9 @@ static int judge(const wxtp_job *job, wxtp_status status, wxtp_error **error, ad
         if (rejected == 0)
             return AD_EXIT_OK;
         return ad_fail(failure, AD_EXIT_PARTIAL, "partial",
-                       wxtp_job_failed(job) > 0 ? "see the failed ones; wxtp-admin job resume --failed tries them again"
-                                                : "see the invalid ones: they are no openids of this account",
+                       wxtp_job_failed(job) > 0
+                           ? "see the failed ones; wxtp-admin job resume --failed tries them again"
+                           : "see the invalid ones: they are no openids of this account",
                        "%lld of %lld openids are invalid or failed", (long long)rejected,
                        (long long)wxtp_job_requested(job));
     case WXTP_JOB_CANCELLED:
@@ -188,7 +191,8 @@ static void run_task(void *user, size_t index)
 
     if (!task->job_id[0])
         return;
-    wxtp_status status = wxtp_job_run(all->app->platform, task->job_id, task->mode, on_part, &mine, &job, &error);
+    wxtp_status status =
+        wxtp_job_run(all->app->platform, task->job_id, task->mode, on_part, &mine, &job, &error);
     if (job)
         on_part(&mine, job);
     task->exit_code = ad_job_judge(job, status, &error, &failure);

@@ -15,7 +15,8 @@ int ad_job_print(ad_app *app, const wxtp_job *job);
 /* The exit code of a run that ended so, and why; frees `*error`. `job` may be NULL. */
 int ad_job_judge(const wxtp_job *job, wxtp_status status, wxtp_error **error, ad_failure *failure);
 
-/* Where --rejects writes to. Opened before the run, so that no call is spent for a result that has no place. */
+/* Where --rejects writes to. Opened before the run, so that no call is spent for a result that has no place.
+ */
 typedef struct ad_rejects {
     FILE *to; /* NULL: nowhere */
     const char *path;
@@ -23,9 +24,11 @@ typedef struct ad_rejects {
     bool used;
 } ad_rejects;
 int ad_rejects_open(ad_rejects *rejects, ad_app *app);
-void ad_rejects_put(ad_rejects *rejects, const char *appid, const char *openid, bool invalid, int64_t errcode);
+void ad_rejects_put(ad_rejects *rejects, const char *appid, const char *openid, bool invalid,
+                    int64_t errcode);
 /* Of one job; `appid` NULL: not named in the lines. */
-int ad_rejects_job(ad_rejects *rejects, ad_app *app, const wxtp_job *job, const char *appid, ad_failure *failure);
+int ad_rejects_job(ad_rejects *rejects, ad_app *app, const wxtp_job *job, const char *appid,
+                   ad_failure *failure);
 /* There is a result: the file stays, though it be empty. */
 void ad_rejects_keep(ad_rejects *rejects);
 /* Ends it; a file that we made and did not use goes away. Returns `code`, or that of an error in writing. */

@@ -21,8 +21,8 @@ typedef struct ad_lines {
 
 int ad_lines_open(ad_lines *lines, const char *path, ad_failure *failure);
 /*
- * The next line that is neither blank nor begins with "#", without BOM, trailing CR and blanks around; borrowed until
- * the next call. Returns 1, 0 at the end, -1 on failure.
+ * The next line that is neither blank nor begins with "#", without BOM, trailing CR and blanks around;
+ * borrowed until the next call. Returns 1, 0 at the end, -1 on failure.
  */
 int ad_lines_next(ad_lines *lines, const char **text, size_t *len);
 int ad_lines_fail(const ad_lines *lines, ad_failure *failure);

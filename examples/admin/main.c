@@ -13,10 +13,11 @@
 
 int ad_serve(ad_app *app)
 {
-    return ad_fail_usage(&app->failure,
-                         "let your web server hand each push to wxtp-admin callback, and run wxtp-admin token refresh "
-                         "--due from a timer",
-                         "serve is not in this version");
+    return ad_fail_usage(
+        &app->failure,
+        "let your web server hand each push to wxtp-admin callback, and run wxtp-admin token refresh "
+        "--due from a timer",
+        "serve is not in this version");
 }
 
 /* Else a database could be opened as number 1, and results be written into it. */
@@ -89,6 +90,8 @@ static int run_command(ad_app *app)
 {
     int code = ad_line_check(&app->line, &app->failure);
 
+    if (code == AD_EXIT_OK && app->line.command->check)
+        code = app->line.command->check(app);
     if (code != AD_EXIT_OK)
         return code;
     code = open_for(app, app->line.command);
@@ -103,8 +106,8 @@ static int run_line(ad_app *app, int argc, char **argv)
     int code;
 
     if (problem)
-        return ad_fail(&app->failure, AD_EXIT_INTERNAL, "internal", NULL, "the table of commands is wrong at %s",
-                       problem);
+        return ad_fail(&app->failure, AD_EXIT_INTERNAL, "internal", NULL,
+                       "the table of commands is wrong at %s", problem);
     code = ad_line_parse(&app->line, argc, argv, &app->failure);
     if (code != AD_EXIT_OK)
         return code;

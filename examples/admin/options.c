@@ -79,8 +79,9 @@ static int unknown_option(parser *p, const char *word, size_t length)
     snprintf(name, sizeof name, "%.*s", (int)(length < 40 ? length : 40), word);
     const char *nearest = ad_nearest(name, next_option, &n, &near);
     return ad_fail_usage(p->failure, "see --help for the options that there are",
-                         near ? "unknown option --%s: did you mean --%s?" : "unknown option --%s (nearest: --%s)", name,
-                         nearest);
+                         near ? "unknown option --%s: did you mean --%s?"
+                              : "unknown option --%s (nearest: --%s)",
+                         name, nearest);
 }
 
 static int parse_number(const parser *p, const ad_option *option, const char *from, const char *text)
@@ -98,10 +99,12 @@ static int parse_number(const parser *p, const ad_option *option, const char *fr
         }
     }
     if (seconds)
-        return ad_fail_usage(p->failure, "give a number of seconds in that range", "%s%s: \"%.40s\" is not %g to %g seconds",
-                             from, option->name, text, (double)option->least / unit, (double)option->most / unit);
-    return ad_fail_usage(p->failure, "give a number in that range", "%s%s: \"%.40s\" is not a whole number from %lld to %lld",
-                         from, option->name, text, (long long)option->least, (long long)option->most);
+        return ad_fail_usage(p->failure, "give a number of seconds in that range",
+                             "%s%s: \"%.40s\" is not %g to %g seconds", from, option->name, text,
+                             (double)option->least / unit, (double)option->most / unit);
+    return ad_fail_usage(p->failure, "give a number in that range",
+                         "%s%s: \"%.40s\" is not a whole number from %lld to %lld", from, option->name, text,
+                         (long long)option->least, (long long)option->most);
 }
 
 static bool is_one_of(const char *words, const char *text)
@@ -133,8 +136,8 @@ static int take_value(const parser *p, const ad_option *option, const char *from
         return AD_EXIT_OK;
     case AD_TEXT:
         if (!*text)
-            return ad_fail_usage(p->failure, "give a value, or leave the option away", "%s%s: the value is empty", from,
-                                 option->name);
+            return ad_fail_usage(p->failure, "give a value, or leave the option away",
+                                 "%s%s: the value is empty", from, option->name);
         return AD_EXIT_OK;
     case AD_FLAG:
     case AD_RAW:
@@ -166,19 +169,21 @@ static int take_long(parser *p, const char *word)
     const char *value = word[length] == '=' ? word + length + 1 : NULL;
     if (option->kind == AD_FORMAT) {
         if (value && strcmp(value, "lines") != 0)
-            return ad_fail_usage(p->failure, "write --json or --json=lines", "--json: \"%.40s\" is not lines", value);
+            return ad_fail_usage(p->failure, "write --json or --json=lines", "--json: \"%.40s\" is not lines",
+                                 value);
         p->line->text[option->id] = value ? "lines" : "document";
         return take_flag(p, option);
     }
     if (option->kind == AD_FLAG) {
         if (value)
-            return ad_fail_usage(p->failure, "leave the value away", "option --%s takes no value", option->name);
+            return ad_fail_usage(p->failure, "leave the value away", "option --%s takes no value",
+                                 option->name);
         return take_flag(p, option);
     }
     if (!value) {
         if (p->at >= p->argc)
-            return ad_fail_usage(p->failure, "see --help of the command", "option --%s needs a value: %s", option->name,
-                                 option->metavar);
+            return ad_fail_usage(p->failure, "see --help of the command", "option --%s needs a value: %s",
+                                 option->name, option->metavar);
         value = p->argv[p->at++];
     }
     return take_value(p, option, "--", value);
@@ -226,8 +231,9 @@ static int unknown_command(const parser *p, const char *word)
 
     for (const ad_command *command = ad_commands; !group && command->name; command++) {
         if (command->group && strcmp(command->name, word) == 0)
-            return ad_fail_usage(p->failure, "see wxtp-admin --help", "unknown command %s: did you mean %s %s?", word,
-                                 command->group, command->name);
+            return ad_fail_usage(p->failure, "see wxtp-admin --help",
+                                 "unknown command %s: did you mean %s %s?", word, command->group,
+                                 command->name);
     }
     const char *nearest = ad_nearest(word, next_command, &n, &near);
     return ad_fail_usage(p->failure, group ? "see --help of the group" : "see wxtp-admin --help",
@@ -307,11 +313,18 @@ static int check_count(const ad_line *line, ad_failure *failure)
 int ad_line_check(const ad_line *line, ad_failure *failure)
 {
     if (!line->command && line->group)
-        return ad_fail_usage(failure, "see --help of the group", "wxtp-admin %s needs a command", line->group);
+        return ad_fail_usage(failure, "see --help of the group", "wxtp-admin %s needs a command",
+                             line->group);
     if (!line->command)
         return ad_fail_usage(failure, "see wxtp-admin --help", "no command is given");
     if (line->given[OPT_JSON] && strcmp(line->text[OPT_JSON], "lines") == 0 && !line->command->list)
         return ad_fail_usage(failure, "write --json", "--json=lines is for lists alone");
+    for (size_t i = 0; i < line->command->use_count; i++) {
+        const ad_use *use = &line->command->uses[i];
+        if (use->required && !line->given[use->id])
+            return ad_fail_usage(failure, "see --help of the command", "--%s is missing",
+                                 ad_options[use->id].name);
+    }
     return check_count(line, failure);
 }
 

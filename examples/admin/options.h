@@ -96,10 +96,11 @@ typedef enum ad_database_need {
     AD_DB_BY_ITSELF, /* the command opens it, or needs none */
 } ad_database_need;
 
-/* One option of one command; `help` NULL: the option's own. */
+/* One option of one command. */
 typedef struct ad_use {
     ad_option_id id;
-    const char *help;
+    const char *help; /* NULL: the option's own */
+    bool required;
 } ad_use;
 
 typedef struct ad_command {
@@ -108,6 +109,7 @@ typedef struct ad_command {
     const char *synopsis;
     const char *summary;
     ad_run *run;
+    ad_run *check; /* what else a line must hold; asked before a database is opened; NULL: nothing */
     int least_args, most_args; /* -1: any number */
     ad_database_need database;
     bool component; /* cannot do without a third-party platform */

@@ -76,7 +76,7 @@ void ad_put_text(FILE *to, const char *text)
 
 void ad_field(const ad_app *app, const char *name, const char *value)
 {
-    int pad = 22 - (int)strlen(name);
+    int pad = 25 - (int)strlen(name);
 
     fprintf(app->out, "%s:%*s", name, pad > 1 ? pad : 1, "");
     ad_put_text(app->out, value);

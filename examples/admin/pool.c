@@ -16,7 +16,8 @@ static void *run(void *user)
 {
     pool *p = user;
 
-    for (size_t index = atomic_fetch_add(&p->next, 1); index < p->count; index = atomic_fetch_add(&p->next, 1))
+    for (size_t index = atomic_fetch_add(&p->next, 1); index < p->count;
+         index = atomic_fetch_add(&p->next, 1))
         p->work(p->user, index);
     return NULL;
 }

@@ -13,7 +13,8 @@ int ad_rejects_open(ad_rejects *rejects, ad_app *app)
     if (!rejects->path)
         return AD_EXIT_OK;
     if (strcmp(rejects->path, "-") == 0)
-        return ad_fail_usage(&app->failure, "name a file", "--rejects - is not possible: standard output has the result");
+        return ad_fail_usage(&app->failure, "name a file",
+                             "--rejects - is not possible: standard output has the result");
     int fd = open(rejects->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd >= 0) {
         rejects->made = true;
@@ -69,7 +70,8 @@ static bool write_one(void *user, const char *openid, int64_t errcode, const cha
     return !ferror(w->rejects->to);
 }
 
-int ad_rejects_job(ad_rejects *rejects, ad_app *app, const wxtp_job *job, const char *appid, ad_failure *failure)
+int ad_rejects_job(ad_rejects *rejects, ad_app *app, const wxtp_job *job, const char *appid,
+                   ad_failure *failure)
 {
     wxtp_error *error = NULL;
     wxtp_status status = WXTP_OK;
@@ -79,8 +81,9 @@ int ad_rejects_job(ad_rejects *rejects, ad_app *app, const wxtp_job *job, const 
     ad_rejects_keep(rejects);
     for (int verdict = 0; verdict < 2 && status == WXTP_OK; verdict++) {
         writer w = {rejects, appid, verdict == 0};
-        status = wxtp_job_exceptions(app->platform, wxtp_job_id(job), verdict == 0 ? WXTP_VERDICT_INVALID : WXTP_VERDICT_FAILED,
-                                     write_one, &w, &error);
+        status = wxtp_job_exceptions(app->platform, wxtp_job_id(job),
+                                     verdict == 0 ? WXTP_VERDICT_INVALID : WXTP_VERDICT_FAILED, write_one, &w,
+                                     &error);
     }
     return status == WXTP_OK ? AD_EXIT_OK : ad_fail_take(failure, status, &error);
 }

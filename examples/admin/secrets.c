@@ -71,10 +71,12 @@ int ad_secret_from_file(ad_secret *secret, const char *path, const char *what, a
     if (error == ENOMEM)
         return ad_fail_nomem(failure);
     if (error == EFBIG)
-        return ad_fail_usage(failure, "name a file that holds the value alone", "%s %s is too large", what, path);
+        return ad_fail_usage(failure, "name a file that holds the value alone", "%s %s is too large", what,
+                             path);
     if (error != 0)
         return ad_fail_file(failure, what, path, error);
-    return ad_fail_usage(failure, "name a file that holds the value alone", "%s %s is empty or is no text", what, path);
+    return ad_fail_usage(failure, "name a file that holds the value alone", "%s %s is empty or is no text",
+                         what, path);
 }
 
 void ad_secret_free(ad_secret *secret)

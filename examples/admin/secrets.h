@@ -1,4 +1,5 @@
-/* Secrets on their way in: from files, from standard input, from variables. They are zeroed when they are freed. */
+/* Secrets on their way in: from files, from standard input, from variables. They are zeroed when they are
+ * freed. */
 #ifndef AD_SECRETS_H
 #define AD_SECRETS_H
 

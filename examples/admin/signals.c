@@ -13,11 +13,14 @@ static atomic_bool lines_in_json;
 
 static void second(int number)
 {
-    static const char text[] = "error: stopped at once\nhint: an unfinished job goes on with wxtp-admin job resume\n";
-    static const char json[] = "{\"error\":{\"kind\":\"interrupted\",\"message\":\"stopped at once\",\"hint\":\"an "
-                               "unfinished job goes on with wxtp-admin job resume\"}}\n";
+    static const char text[] =
+        "error: stopped at once\nhint: an unfinished job goes on with wxtp-admin job resume\n";
+    static const char json[] =
+        "{\"error\":{\"kind\":\"interrupted\",\"message\":\"stopped at once\",\"hint\":\"an "
+        "unfinished job goes on with wxtp-admin job resume\"}}\n";
     bool as_json = atomic_load(&lines_in_json);
-    ssize_t written = isatty(STDERR_FILENO) ? write(STDERR_FILENO, "\n", 1) : 0; /* leaves a progress bar alone */
+    ssize_t written =
+        isatty(STDERR_FILENO) ? write(STDERR_FILENO, "\n", 1) : 0; /* leaves a progress bar alone */
 
     written = write(STDERR_FILENO, as_json ? json : text, as_json ? sizeof json - 1 : sizeof text - 1);
     (void)written;

@@ -14,7 +14,8 @@ static const char *const status_words[] = {
 
 const char *ad_tenant_status_word(wxtp_tenant_status status)
 {
-    return (size_t)status < sizeof status_words / sizeof status_words[0] ? status_words[status] : "unauthorized";
+    return (size_t)status < sizeof status_words / sizeof status_words[0] ? status_words[status]
+                                                                         : "unauthorized";
 }
 
 int ad_tenant_status_of_word(const char *word)
@@ -89,7 +90,8 @@ void ad_tenant_members(ad_json *json, const wxtp_tenant *tenant)
     ad_json_string(json, "principal_name", wxtp_tenant_principal_name(tenant));
     ad_json_string(json, "user_name", wxtp_tenant_user_name(tenant));
     ad_json_string(json, "account", account_word(wxtp_tenant_account(tenant)));
-    int_or_null(json, "service_type", wxtp_tenant_service_type(tenant) >= 0, wxtp_tenant_service_type(tenant));
+    int_or_null(json, "service_type", wxtp_tenant_service_type(tenant) >= 0,
+                wxtp_tenant_service_type(tenant));
     int_or_null(json, "verify_type", wxtp_tenant_has_profile(tenant), wxtp_tenant_verify_type(tenant));
     if (certified < 0)
         ad_json_null(json, "certified");
@@ -171,9 +173,9 @@ static void put_verdict(ad_app *app, ad_json *json, const char *call, const wxtp
     char text[512];
 
     if (!app->json) {
-        snprintf(text, sizeof text, "%s%s%s%s%s%s", call, verdict->allowed ? ": allowed" : ": refused, ", verdict->reason,
-                 *verdict->hint && !verdict->allowed ? " (" : "", verdict->allowed ? "" : verdict->hint,
-                 *verdict->hint && !verdict->allowed ? ")" : "");
+        snprintf(text, sizeof text, "%s%s%s%s%s%s", call, verdict->allowed ? ": allowed" : ": refused, ",
+                 verdict->reason, *verdict->hint && !verdict->allowed ? " (" : "",
+                 verdict->allowed ? "" : verdict->hint, *verdict->hint && !verdict->allowed ? ")" : "");
         ad_field(app, "call", text);
         return;
     }

@@ -22,7 +22,8 @@ static const char *take_port(const char *port)
     long number = 0;
 
     if (*port != ':')
-        return *port == '\0' || *port == '/' ? NULL : "has characters after its host that do not belong there";
+        return *port == '\0' || *port == '/' ? NULL
+                                             : "has characters after its host that do not belong there";
     for (port++; *port >= '0' && *port <= '9' && number < 100000; port++)
         number = number * 10 + (*port - '0');
     if (number < 1 || number > 65535 || (*port != '\0' && *port != '/'))

@@ -144,6 +144,7 @@ wx_sent wx_ask(wx_op *op, wx_question *question, wx_unsaved *got, int64_t *answe
         .secrets = {component.appsecret, secret, question->refresh_token},
         .secret_count = 3,
     };
+    question->deadline_boot_ms = wx_boot_ms(core) + core->settings.timeout_ms;
     const wx_sent sent = wx_send(core, &request, &answer, &got->sent_wall_ms, NULL, err);
     *answer_errcode = answer.errcode;
     if (sent != WX_SENT_OK) {

@@ -15,6 +15,7 @@ typedef struct wx_question {
     bool (*may_send)(void *user);
     void *may_send_user;
     int64_t component_generation; /* out: of the component token that the question was asked with */
+    int64_t deadline_boot_ms;     /* out, set before `may_send` is asked: when the call ends at the latest */
 } wx_question;
 
 /* `got` receives the answer; freed by the caller with wx_unsaved_free. `answer_errcode`: 0 or WeChat's. */

@@ -176,6 +176,8 @@ void wx_flight_land(wx_core *core, wx_flight *flight, wxtp_status status, const 
     if (status == WXTP_OK) {
         flight->failures = 0;
         flight->retry_at_ms = 0;
+    } else if (status == WXTP_ERR_STATE) {
+        wx_err_clear(&flight->last_err); /* another process is at it: no failure */
     } else {
         flight->last_err = *err;
         int64_t ms = FAIL_FIRST_MS;

@@ -311,27 +311,33 @@ static wxtp_status store_unsaved(wx_renewal *renewal, wx_err *err)
 
 /* ---- Asking ---- */
 
+typedef struct asking {
+    const wx_renewal *renewal;
+    wx_question question;
+} asking;
+
 /* The holder sends only while its lease outlives the call. */
 static bool lease_outlives_call(void *user)
 {
-    const wx_renewal *renewal = user;
-    return wx_boot_ms(renewal->op->core) < renewal->deadline_boot &&
-           renewal->deadline_boot <= renewal->lease.until_boot_ms;
+    const asking *under_way = user;
+    const int64_t deadline = under_way->question.deadline_boot_ms;
+    return wx_boot_ms(under_way->renewal->op->core) < deadline &&
+           deadline <= under_way->renewal->lease.until_boot_ms;
 }
 
 static wx_sent ask_once(wx_renewal *renewal, const char *refresh_token, bool force, wx_unsaved *got,
                         int64_t *errcode, int64_t *component_generation, wx_err *err)
 {
-    wx_question question = {.kind = renewal->kind,
-                            .appid = renewal->appid,
-                            .refresh_token = refresh_token,
-                            .tenant = renewal->tenant,
-                            .force = force,
-                            .may_send = lease_outlives_call,
-                            .may_send_user = renewal};
-    renewal->deadline_boot = wx_boot_ms(renewal->op->core) + renewal->op->core->settings.timeout_ms;
-    const wx_sent sent = wx_ask(renewal->op, &question, got, errcode, err);
-    *component_generation = question.component_generation;
+    asking under_way = {.renewal = renewal,
+                        .question = {.kind = renewal->kind,
+                                     .appid = renewal->appid,
+                                     .refresh_token = refresh_token,
+                                     .tenant = renewal->tenant,
+                                     .force = force,
+                                     .may_send = lease_outlives_call,
+                                     .may_send_user = &under_way}};
+    const wx_sent sent = wx_ask(renewal->op, &under_way.question, got, errcode, err);
+    *component_generation = under_way.question.component_generation;
     return sent;
 }
 
@@ -448,8 +454,8 @@ static next_step question(wx_renewal *renewal, const char *refresh_token, bool f
         step = after_refusal(renewal, errcode, component_generation, err);
     } else {
         renewal->outcome_unknown = renewal->outcome_unknown || sent == WX_SENT_UNKNOWN;
-        const bool lease_over = sent == WX_SENT_NOTHING && !lease_outlives_call(renewal) &&
-                                wx_boot_ms(op->core) >= renewal->lease.until_boot_ms;
+        const bool lease_over =
+            sent == WX_SENT_NOTHING && wx_boot_ms(op->core) >= renewal->lease.until_boot_ms;
         const bool network = *status == WXTP_ERR_UNAVAILABLE;
         if (lease_over) {
             step = STEP_FROM_THE_TOP;
@@ -594,7 +600,11 @@ wxtp_status wx_renew(wx_renewal *renewal, wx_err *err)
     wx_core *core = renewal->op->core;
     wx_renewal_key(renewal->platform, renewal->appid, renewal->key, sizeof(renewal->key));
     const int64_t wait_ms = renewal->patient ? 4 * lease_ms(renewal) + core->settings.max_wait_ms : 0;
-    wxtp_status status = wx_flight_join(core, renewal->key, wait_ms, &renewal->flight, err);
+    wxtp_status status;
+    do {
+        status = wx_flight_join(core, renewal->key, wait_ms, &renewal->flight, err);
+        /* We waited for one that would not wait itself: it is our turn to wait for the other process. */
+    } while (status == WXTP_ERR_STATE && renewal->patient && !wx_stopping(core));
     if (status != WXTP_OK || renewal->flight == NULL) {
         return status;
     }

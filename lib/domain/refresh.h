@@ -23,9 +23,8 @@ typedef struct wx_renewal {
     char key[2 * WX_APPID_MAX + 16];
     wx_flight *flight;
     wxtp_lease lease;
-    wx_held held;          /* as read under the lease */
-    bool outcome_unknown;  /* an earlier request of this generation may have been carried out */
-    int64_t deadline_boot; /* of the call under way */
+    wx_held held;         /* as read under the lease */
+    bool outcome_unknown; /* an earlier request of this generation may have been carried out */
 } wx_renewal;
 
 /* The name of a token's flight and lease. */

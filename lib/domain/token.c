@@ -167,13 +167,20 @@ wxtp_status wx_token_renew(wx_op *op, const wx_tenant *tenant, int64_t generatio
                           .seen_generation = generation,
                           .want = WX_WANT_NEWER,
                           .patient = true};
-    wxtp_status status = wx_renew(&renewal, err);
-    if (status == WXTP_OK) {
-        status = wx_token_look(op->core, tenant->row.platform, tenant->row.appid, &view, err);
+    wxtp_status status = WXTP_OK;
+    /* A flight that we joined may have wanted less than we do; stable_token may answer the same text for
+     * long. */
+    for (int round = 0; round < ROUNDS && status == WXTP_OK && !*moved; round++) {
+        status = wx_renew(&renewal, err);
+        if (status == WXTP_OK) {
+            status = wx_token_look(op->core, tenant->row.platform, tenant->row.appid, &view, err);
+        }
+        *moved = status == WXTP_OK && view.generation > generation && view.has_access;
+        if (renewal.kind == WX_TOKEN_OWN) {
+            break;
+        }
     }
-    if (status == WXTP_OK) {
-        *moved = view.generation > generation && view.has_access;
-    } else {
+    if (status != WXTP_OK) {
         wx_err_tenant(err, tenant->row.appid);
     }
     return status;

@@ -9,6 +9,7 @@
 #include <wxtp/store_sqlite.h>
 
 #include "domain/flights.h"
+#include "domain/pacer.h"
 #include "domain/ticket.h"
 #include "domain/token.h"
 #include "domain/vault.h"
@@ -60,7 +61,9 @@ void fixture_open_node(fixture *fx, fixture_node *node)
     memset(core->data_key, 7, sizeof core->data_key);
     atomic_init(&core->stopping, false);
     core->flights = wx_flights_new(&core->allocator);
+    core->pacer = wx_pacer_new(&core->allocator);
     assert_non_null(core->flights);
+    assert_non_null(core->pacer);
     wx_patience_init(&node->patience, core->settings.max_wait_ms);
     node->op.core = core;
     node->op.patience = &node->patience;
@@ -72,6 +75,7 @@ void fixture_close_node(fixture_node *node)
 {
     node->core.store->ops->close(node->core.store);
     wx_flights_free(node->core.flights);
+    wx_pacer_free(node->core.pacer);
     wx_patience_destroy(&node->patience);
 }
 

@@ -1,7 +1,5 @@
 /* Running a job: taking it, its workers, its end; or following the runner that has it. */
-#include <assert.h>
 #include <string.h>
-#include <time.h>
 
 #include "flow/job_runner.h"
 

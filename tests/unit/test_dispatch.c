@@ -112,7 +112,8 @@ static audit read_audit(fixture *fx)
 static void answer(fixture *fx, int times, int64_t errcode)
 {
     char body[128];
-    snprintf(body, sizeof body, "{\"errcode\":%lld,\"errmsg\":\"as told rid: 5f0c-11-22\"}", (long long)errcode);
+    snprintf(body, sizeof body, "{\"errcode\":%lld,\"errmsg\":\"as told rid: 5f0c-11-22\"}",
+             (long long)errcode);
     fake_http_on(&fx->http, PATH, NULL, times, body);
 }
 
@@ -386,11 +387,13 @@ static void an_address_that_wechat_saw_is_named(void **state)
     tries t = {0};
     wx_err err;
     fake_http_on(&fx->http, PATH, NULL, 1,
-                 "{\"errcode\":40164,\"errmsg\":\"invalid ip 203.0.113.7 ipv6 ::ffff:203.0.113.7, not in whitelist\"}");
+                 "{\"errcode\":40164,\"errmsg\":\"invalid ip 203.0.113.7 ipv6 ::ffff:203.0.113.7, not in "
+                 "whitelist\"}");
     assert_int_equal(call(fx, &t, &err), WXTP_ERR_CONFIGURATION);
     assert_non_null(strstr(err.hint, "203.0.113.7"));
     fake_http_on(&fx->http, PATH, NULL, 1,
-                 "{\"errcode\":61004,\"errmsg\":\"access clientip is not registered requestIP: 2001:db8::9 rid: 5-6\"}");
+                 "{\"errcode\":61004,\"errmsg\":\"access clientip is not registered requestIP: 2001:db8::9 "
+                 "rid: 5-6\"}");
     assert_int_equal(call(fx, &t, &err), WXTP_ERR_CONFIGURATION);
     assert_non_null(strstr(err.hint, "2001:db8::9"));
 }

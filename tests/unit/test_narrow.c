@@ -45,7 +45,8 @@ static unsigned search(size_t count, uint32_t bad)
     return calls;
 }
 
-/* Builds that watch each step are too slow for all 2^21 sets: there, all with up to three bad ones and a sample. */
+/* Builds that watch each step are too slow for all 2^21 sets: there, all with up to three bad ones and a
+ * sample. */
 #ifdef __OPTIMIZE__
 enum { SAMPLE = 1 };
 #else

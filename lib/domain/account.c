@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "domain/send.h"
+#include "domain/held.h"
+#include "domain/platform_call.h"
 #include "domain/storage.h"
-#include "domain/token.h"
 
 enum { BODY_MAX = 1024, LIST_PAGE = 500, LIST_OVERLAP = 10, LIST_ROWS_MAX = 10 * 1000 * 1000 };
 

@@ -6,8 +6,8 @@
 
 #include "base/text.h"
 #include "domain/account.h"
+#include "domain/held.h"
 #include "domain/storage.h"
-#include "domain/token.h"
 
 enum { PAGE_MAX = 500, WORKERS_MAX = 256, AWAY_MAX = 10, SEEN_FIRST = 1024 };
 

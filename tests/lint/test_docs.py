@@ -140,7 +140,7 @@ for path, text in texts.items():
             lint.found(path, lint.line_of(text, match.start()), f"{where} does not exist")
     if path.parent.name == "simulator":
         continue
-    for match in re.finditer(r"\b((?:wx|wxtp|sq|WXTP|WX)_\w+)\b(?!\*)", text):
+    for match in re.finditer(r"\b((?:wx|wxtp|sq|WXTP|WX)_\w*\w)\b(?!\*)", text):
         word = match.group(1)
         known = re.search(rf"\b{word}\b", sources) or word in ("WXTP_SOURCE", "WXTP_TOOLS", "WXTP_TESTS")
         if not known and not re.search(rf"\b{word}\b", "\n".join(p.read_text() for p in lint.files("examples/**/*.[ch]", "CMakeLists.txt", "tests/CMakeLists.txt"))):

@@ -23,6 +23,7 @@ enum {
     PAGE = 100,
     NAMED = 3,
     JOBS_MAX = 1000,
+    ANSWER_MAX = 1024 * 1024,
     EARLY_REFUSALS_MAX = 3
 };
 
@@ -141,7 +142,7 @@ static void check_clock(const doctor *d, const wxtp_ticket_row *ticket)
         say(d, "clock", WXTP_CHECK_FAIL, "this machine's clock is wrong by years", "Set the clock; use NTP.");
         return;
     }
-    bool fresh = ticket->create_time_s > 0 && now_ms - ticket->received_ms < WX_TICKET_LATE_S * 1000;
+    bool fresh = ticket->create_time_s > 0 && now_ms - ticket->received_ms < INT64_C(1000) * WX_TICKET_LATE_S;
     if (!fresh) {
         say(d, "clock", WXTP_CHECK_OK, "plausible; no fresh ticket to compare it with", "");
         return;
@@ -300,7 +301,7 @@ static void check_api_bare(const doctor *d)
         .method = "GET",
         .url = url,
         .timeout_ms = core->settings.timeout_ms,
-        .max_answer_bytes = 1024 * 1024,
+        .max_answer_bytes = ANSWER_MAX,
     };
     wxtp_http_answer answer = {0};
     core->http.perform(core->http.user, &request, &answer);

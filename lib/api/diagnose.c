@@ -152,7 +152,7 @@ static void check_clock(const doctor *d, const wxtp_ticket_row *ticket)
     (void)snprintf(detail, sizeof(detail), "%" PRId64 " s ahead of WeChat's when the last ticket came",
                    ahead_s);
     /* A push that was tried again comes late, so being behind says more than being ahead. */
-    bool off = ahead_s < -60 || ahead_s > 15 * 60;
+    bool off = ahead_s < -60 || ahead_s > 900;
     say(d, "clock", off ? WXTP_CHECK_WARN : WXTP_CHECK_OK, detail, "Set the clock; use NTP.");
 }
 

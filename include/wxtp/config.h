@@ -1,7 +1,8 @@
 /**
  * @file config.h
- * How a platform is opened: settings by name, and the ports. A configuration is copied by ::wxtp_platform_open; the
- * caller frees it whatever that returns. One thread at a time may use a configuration.
+ * How a platform is opened: settings by name, and the ports. A configuration is copied by
+ * ::wxtp_platform_open; the caller frees it whatever that returns. One thread at a time may use a
+ * configuration.
  */
 #ifndef WXTP_CONFIG_H
 #define WXTP_CONFIG_H
@@ -39,10 +40,11 @@ WXTP_API void wxtp_config_free(wxtp_config *config);
  * @param name a row of the table that ::wxtp_config_each lists, as in `"timeout_ms"`.
  * @param value copied; NULL goes back to the default.
  * @param error see error.h.
- * @return WXTP_OK; WXTP_ERR_NOT_FOUND for an unknown name; WXTP_ERR_INVALID for a value out of range; WXTP_ERR_NOMEM.
- * Blocking: no. Since: 0.1.0.
+ * @return WXTP_OK; WXTP_ERR_NOT_FOUND for an unknown name; WXTP_ERR_INVALID for a value out of range;
+ * WXTP_ERR_NOMEM. Blocking: no. Since: 0.1.0.
  */
-WXTP_API wxtp_status wxtp_config_set(wxtp_config *config, const char *name, const char *value, wxtp_error **error);
+WXTP_API wxtp_status wxtp_config_set(wxtp_config *config, const char *name, const char *value,
+                                     wxtp_error **error);
 
 /** One row of the table of settings. All strings are static. */
 typedef void wxtp_config_visitor(void *user, const char *name, const char *type, const char *range,
@@ -57,8 +59,8 @@ WXTP_API wxtp_status wxtp_config_set_http(wxtp_config *config, const wxtp_http *
 /** Injects a log; copied; NULL: none. @return WXTP_OK or WXTP_ERR_INVALID. Since: 0.1.0. */
 WXTP_API wxtp_status wxtp_config_set_log(wxtp_config *config, const wxtp_log *log);
 /**
- * Names the store. A successful ::wxtp_platform_open takes it over and ::wxtp_platform_close closes it; until then it is
- * the caller's. @return WXTP_OK or WXTP_ERR_INVALID. Since: 0.1.0.
+ * Names the store. A successful ::wxtp_platform_open takes it over and ::wxtp_platform_close closes it; until
+ * then it is the caller's. @return WXTP_OK or WXTP_ERR_INVALID. Since: 0.1.0.
  */
 WXTP_API wxtp_status wxtp_config_set_store(wxtp_config *config, wxtp_store *store);
 /** The master key itself, instead of the setting `master_key_file`; copied. @return WXTP_OK. Since: 0.1.0. */
@@ -68,11 +70,11 @@ WXTP_API wxtp_status wxtp_config_set_master_key(wxtp_config *config, const unsig
 typedef struct wxtp_api_row {
     size_t struct_size;
     const char *name, *path;
-    const char *token_parameter;  /**< NULL: "access_token" */
-    const int *permission_sets;   /**< any of them will do; ended by 0; at most 7; NULL: none is needed */
+    const char *token_parameter; /**< NULL: "access_token" */
+    const int *permission_sets;  /**< any of them will do; ended by 0; at most 7; NULL: none is needed */
     bool official_accounts_only, certified_only, cloud, repeat_safe;
-    int list_max;                 /**< 0: takes no list of openids, and cannot be a job */
-    const char *list_field;       /**< with list_max: the member of the body */
+    int list_max;           /**< 0: takes no list of openids, and cannot be a job */
+    const char *list_field; /**< with list_max: the member of the body */
 } wxtp_api_row;
 /** Adds a row. @return WXTP_OK; WXTP_ERR_EXISTS; WXTP_ERR_INVALID; WXTP_ERR_NOMEM. Since: 0.1.0. */
 WXTP_API wxtp_status wxtp_config_add_api(wxtp_config *config, const wxtp_api_row *row, wxtp_error **error);

@@ -1,7 +1,7 @@
 /**
  * @file error.h
- * The error object: what went wrong, and what to do about it. A function that takes `wxtp_error **error` sets it on
- * failure to an object that the caller frees, and leaves it alone on success. `error` may be NULL.
+ * The error object: what went wrong, and what to do about it. A function that takes `wxtp_error **error` sets
+ * it on failure to an object that the caller frees, and leaves it alone on success. `error` may be NULL.
  */
 #ifndef WXTP_ERROR_H
 #define WXTP_ERROR_H
@@ -26,9 +26,10 @@ typedef enum wxtp_advice {
 /** @return the status; WXTP_OK for NULL. Threading: any thread. Blocking: no. Since: 0.1.0. */
 WXTP_API wxtp_status wxtp_error_status(const wxtp_error *error);
 /**
- * @return a word for scripts: the gate's reason where there is one (`not_certified` …), else `usage`, `internal`, `store`,
- * `key`, `credentials`, `ticket`, `signature`, `quota`, `rate`, `unavailable`, `configuration`, `wechat`, `not_found`,
- * `interrupted`, `suspect_list`, `partial`; never NULL. Borrowed. Threading: any thread. Blocking: no. Since: 0.1.0.
+ * @return a word for scripts: the gate's reason where there is one (`not_certified` …), else `usage`,
+ * `internal`, `store`, `key`, `credentials`, `ticket`, `signature`, `quota`, `rate`, `unavailable`,
+ * `configuration`, `wechat`, `not_found`, `interrupted`, `suspect_list`, `partial`; never NULL. Borrowed.
+ * Threading: any thread. Blocking: no. Since: 0.1.0.
  */
 WXTP_API const char *wxtp_error_kind(const wxtp_error *error);
 /** @return what went wrong, one line without a secret; never NULL. Borrowed. Since: 0.1.0. */

@@ -24,13 +24,14 @@ typedef struct wxtp_job_options {
 } wxtp_job_options;
 
 /**
- * Stores a job. The gate is asked first; nothing is stored when it says no. The list may have any length and is not held in
- * memory; what cannot be an openid is `invalid` at once, repeated ones are counted as duplicates. An empty list makes no
- * job: WXTP_OK with an empty `job_id`.
+ * Stores a job. The gate is asked first; nothing is stored when it says no. The list may have any length and
+ * is not held in memory; what cannot be an openid is `invalid` at once, repeated ones are counted as
+ * duplicates. An empty list makes no job: WXTP_OK with an empty `job_id`.
  *
- * @param call a name of the catalog with a list, as in "batchUnblacklist". @param job_id receives the id (64 bytes).
- * @return WXTP_OK; WXTP_ERR_REFUSED; WXTP_ERR_IO when `reader` failed; others. Blocking: store, and network where the profile is
- * stale. Since: 0.1.0.
+ * @param call a name of the catalog with a list, as in "batchUnblacklist". @param job_id receives the id (64
+ * bytes).
+ * @return WXTP_OK; WXTP_ERR_REFUSED; WXTP_ERR_IO when `reader` failed; others. Blocking: store, and network
+ * where the profile is stale. Since: 0.1.0.
  */
 WXTP_API wxtp_status wxtp_job_create(wxtp_platform *platform, const char *appid, const char *call,
                                      wxtp_openid_reader *reader, void *user, const wxtp_job_options *options,
@@ -43,43 +44,55 @@ typedef struct wxtp_job_forecast {
     bool allowed;
     char reason[40], hint[256];
 } wxtp_job_forecast;
-/** Counts a list as ::wxtp_job_create would. `invalid` is visited by `each_invalid` (may be NULL). Blocking: store. Since: 0.1.0. */
+/** Counts a list as ::wxtp_job_create would. `invalid` is visited by `each_invalid` (may be NULL). Blocking:
+ * store. Since: 0.1.0. */
 WXTP_API wxtp_status wxtp_job_forecast_list(wxtp_platform *platform, const char *appid, const char *call,
                                             wxtp_openid_reader *reader, void *user,
                                             void (*each_invalid)(void *user, const char *text),
                                             wxtp_job_forecast *forecast, wxtp_error **error);
 
-/** Told as a job goes on, from the thread that runs or follows it; returns false to pause it (interrupted). */
+/** Told as a job goes on, from the thread that runs or follows it; returns false to pause it (interrupted).
+ */
 typedef bool wxtp_job_progress(void *user, const wxtp_job *job);
 
 /** How a job is run. */
 typedef enum wxtp_job_run_mode {
-    WXTP_JOB_RUN = 0,          /**< one just created or interrupted */
-    WXTP_JOB_RESUME = 1,       /**< a person's word: also goes on after a pause for a decision, and probes a quota */
+    WXTP_JOB_RUN = 0, /**< one just created or interrupted */
+    WXTP_JOB_RESUME =
+        1, /**< a person's word: also goes on after a pause for a decision, and probes a quota */
     WXTP_JOB_RETRY_FAILED = 2, /**< failed openids are pending again first */
 } wxtp_job_run_mode;
 /**
- * Runs a job to its end or to a pause, or follows the living runner that has it. A finished one is given as it is.
+ * Runs a job to its end or to a pause, or follows the living runner that has it. A finished one is given as
+ * it is.
  *
- * @param job receives its state; freed by ::wxtp_job_free; given also where the status is not WXTP_OK but the job exists.
- * @return WXTP_OK for done or partial; else why it is paused (WXTP_ERR_QUOTA, WXTP_ERR_RATE, WXTP_ERR_UNAVAILABLE,
- * WXTP_ERR_CREDENTIALS, WXTP_ERR_REAUTHORIZE, WXTP_ERR_TICKET, WXTP_ERR_CONFIGURATION, WXTP_ERR_REFUSED,
- * WXTP_ERR_INTERRUPTED, WXTP_ERR_SUSPECT_LIST, WXTP_ERR_WECHAT), WXTP_ERR_CANCELLED, WXTP_ERR_STATE to resume a cancelled
- * one, WXTP_ERR_NOT_FOUND, the store's. Blocking: network. Since: 0.1.0.
+ * @param job receives its state; freed by ::wxtp_job_free; given also where the status is not WXTP_OK but the
+ * job exists.
+ * @return WXTP_OK for done or partial; else why it is paused (WXTP_ERR_QUOTA, WXTP_ERR_RATE,
+ * WXTP_ERR_UNAVAILABLE, WXTP_ERR_CREDENTIALS, WXTP_ERR_REAUTHORIZE, WXTP_ERR_TICKET, WXTP_ERR_CONFIGURATION,
+ * WXTP_ERR_REFUSED, WXTP_ERR_INTERRUPTED, WXTP_ERR_SUSPECT_LIST, WXTP_ERR_WECHAT), WXTP_ERR_CANCELLED,
+ * WXTP_ERR_STATE to resume a cancelled one, WXTP_ERR_NOT_FOUND, the store's. Blocking: network. Since: 0.1.0.
  */
 WXTP_API wxtp_status wxtp_job_run(wxtp_platform *platform, const char *job_id, wxtp_job_run_mode mode,
-                                  wxtp_job_progress *progress, void *user, wxtp_job **job, wxtp_error **error);
-/** Cancels a job: no new call starts, from any process within a second. A finished one stays as it is. Since: 0.1.0. */
-WXTP_API wxtp_status wxtp_job_cancel(wxtp_platform *platform, const char *job_id, wxtp_job **job, wxtp_error **error);
+                                  wxtp_job_progress *progress, void *user, wxtp_job **job,
+                                  wxtp_error **error);
+/** Cancels a job: no new call starts, from any process within a second. A finished one stays as it is. Since:
+ * 0.1.0. */
+WXTP_API wxtp_status wxtp_job_cancel(wxtp_platform *platform, const char *job_id, wxtp_job **job,
+                                     wxtp_error **error);
 /** @return WXTP_OK; WXTP_ERR_NOT_FOUND; the store's. Since: 0.1.0. */
-WXTP_API wxtp_status wxtp_job_get(wxtp_platform *platform, const char *job_id, wxtp_job **job, wxtp_error **error);
-/** Visits jobs, newest first. `appid` NULL: of all tenants; `state` a wxtp_job_state or -1. `job` is borrowed. Since: 0.1.0. */
-WXTP_API wxtp_status wxtp_job_list(wxtp_platform *platform, const char *appid, int state, const char *after_id,
-                                   size_t limit, bool (*each)(void *user, const wxtp_job *job), void *user,
+WXTP_API wxtp_status wxtp_job_get(wxtp_platform *platform, const char *job_id, wxtp_job **job,
+                                  wxtp_error **error);
+/** Visits jobs, newest first. `appid` NULL: of all tenants; `state` a wxtp_job_state or -1. `job` is
+ * borrowed. Since: 0.1.0. */
+WXTP_API wxtp_status wxtp_job_list(wxtp_platform *platform, const char *appid, int state,
+                                   const char *after_id, size_t limit,
+                                   bool (*each)(void *user, const wxtp_job *job), void *user,
                                    wxtp_error **error);
 /** Visits invalid or failed openids of a job. Since: 0.1.0. */
 WXTP_API wxtp_status wxtp_job_exceptions(wxtp_platform *platform, const char *job_id, wxtp_verdict verdict,
-                                         bool (*each)(void *user, const char *openid, int64_t errcode, const char *errmsg),
+                                         bool (*each)(void *user, const char *openid, int64_t errcode,
+                                                      const char *errmsg),
                                          void *user, wxtp_error **error);
 
 /* Getters. Strings are borrowed from the job and never NULL. */
@@ -111,11 +124,12 @@ typedef struct wxtp_unblacklist_counts {
     int64_t requested, duplicates, unblacklisted, invalid, failed, pending, calls;
 } wxtp_unblacklist_counts;
 /**
- * The main job in one call: creates a job that takes `openids` off the merchant's blacklist, runs it, and counts.
- * `counts` is filled whenever a job exists. @return as ::wxtp_job_create and ::wxtp_job_run. Blocking: network. Since: 0.1.0.
+ * The main job in one call: creates a job that takes `openids` off the merchant's blacklist, runs it, and
+ * counts. `counts` is filled whenever a job exists. @return as ::wxtp_job_create and ::wxtp_job_run.
+ * Blocking: network. Since: 0.1.0.
  */
-WXTP_API wxtp_status wxtp_unblacklist(wxtp_platform *platform, const char *appid, const char *const *openids, size_t count,
-                                      wxtp_unblacklist_counts *counts, wxtp_error **error);
+WXTP_API wxtp_status wxtp_unblacklist(wxtp_platform *platform, const char *appid, const char *const *openids,
+                                      size_t count, wxtp_unblacklist_counts *counts, wxtp_error **error);
 
 WXTP_END_DECLS
 #endif

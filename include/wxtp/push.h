@@ -12,20 +12,21 @@ WXTP_BEGIN_DECLS
 typedef struct wxtp_push wxtp_push;
 
 /**
- * Takes one push as it came over HTTP: verifies, decrypts, parses it and applies it to the store, once and in WeChat's
- * order. Only a push for which this returns WXTP_OK may be answered, with ::wxtp_push_reply. A code that it brings is
- * sealed and synced here, and exchanged by ::wxtp_push_finish or by any later call that needs the tenant.
+ * Takes one push as it came over HTTP: verifies, decrypts, parses it and applies it to the store, once and in
+ * WeChat's order. Only a push for which this returns WXTP_OK may be answered, with ::wxtp_push_reply. A code
+ * that it brings is sealed and synced here, and exchanged by ::wxtp_push_finish or by any later call that
+ * needs the tenant.
  *
  * @param query the query string, without "?". @param body, len the body's bytes, at most 1 MiB.
  * @param push receives the push; freed by ::wxtp_push_free.
- * @return WXTP_OK; WXTP_ERR_SIGNATURE for whatever is not authentic: signature, key, padding, length, appid, XML, DTD, size
- * (the message says which, nothing was changed); WXTP_ERR_CONFIGURATION or WXTP_ERR_AMBIGUOUS without a component; the
- * store's (then do not answer, WeChat sends it again).
- * Blocking: on the store, and on the network where an event's order can only be told by asking. Since: 0.1.0.
- * Source: WXBizMsgCrypt and the authorization event pages of developers.weixin.qq.com.
+ * @return WXTP_OK; WXTP_ERR_SIGNATURE for whatever is not authentic: signature, key, padding, length, appid,
+ * XML, DTD, size (the message says which, nothing was changed); WXTP_ERR_CONFIGURATION or WXTP_ERR_AMBIGUOUS
+ * without a component; the store's (then do not answer, WeChat sends it again). Blocking: on the store, and
+ * on the network where an event's order can only be told by asking. Since: 0.1.0. Source: WXBizMsgCrypt and
+ * the authorization event pages of developers.weixin.qq.com.
  */
-WXTP_API wxtp_status wxtp_push_receive(wxtp_platform *platform, const char *query, const void *body, size_t len,
-                                       wxtp_push **push, wxtp_error **error);
+WXTP_API wxtp_status wxtp_push_receive(wxtp_platform *platform, const char *query, const void *body,
+                                       size_t len, wxtp_push **push, wxtp_error **error);
 
 typedef enum wxtp_exchange {
     WXTP_EXCHANGE_NONE = 0, /**< the push brought no code */
@@ -36,10 +37,11 @@ typedef enum wxtp_exchange {
 /**
  * Does what a push asks for after its answer: exchanges its code, or sends the release test's message.
  *
- * @param wait_ms at most so long. @return WXTP_OK whatever `exchange` receives. Blocking: network. Since: 0.1.0.
+ * @param wait_ms at most so long. @return WXTP_OK whatever `exchange` receives. Blocking: network. Since:
+ * 0.1.0.
  */
-WXTP_API wxtp_status wxtp_push_finish(wxtp_platform *platform, wxtp_push *push, int64_t wait_ms, wxtp_exchange *exchange,
-                                      wxtp_error **error);
+WXTP_API wxtp_status wxtp_push_finish(wxtp_platform *platform, wxtp_push *push, int64_t wait_ms,
+                                      wxtp_exchange *exchange, wxtp_error **error);
 
 /** @return InfoType of an event, or MsgType of a message; never NULL. Borrowed. Since: 0.1.0. */
 WXTP_API const char *wxtp_push_event(const wxtp_push *push);
@@ -57,7 +59,8 @@ WXTP_API const char *wxtp_push_why(const wxtp_push *push);
 WXTP_API const char *wxtp_push_id(const wxtp_push *push);
 /** @return what to answer over HTTP; never NULL, may be empty. Borrowed. Since: 0.1.0. */
 WXTP_API const char *wxtp_push_reply(const wxtp_push *push);
-/** @return a field of the inner XML but tickets and codes, NULL where there is none. Borrowed. Since: 0.1.0. */
+/** @return a field of the inner XML but tickets and codes, NULL where there is none. Borrowed. Since: 0.1.0.
+ */
 WXTP_API const char *wxtp_push_field(const wxtp_push *push, const char *name);
 /** Frees a push; NULL does nothing. Since: 0.1.0. */
 WXTP_API void wxtp_push_free(wxtp_push *push);

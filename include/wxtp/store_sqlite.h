@@ -50,11 +50,17 @@ WXTP_API wxtp_status wxtp_sqlite_open(const wxtp_sqlite_options *options, wxtp_s
 WXTP_API wxtp_status wxtp_sqlite_restore(const wxtp_sqlite_options *options, const char *backup_path,
                                          char *message, size_t message_size);
 
-/** @return true when the SQLite in use has the WAL-reset bug (3.7.0 to 3.51.2 but 3.50.7 and 3.44.6). Since:
- * 0.1.0. */
+/**
+ * @return true when the SQLite in use has the WAL-reset bug (3.7.0 to 3.51.2 but 3.50.7 and 3.44.6); the
+ * store keeps it away.
+ * Threading: any thread. Blocking: no. Since: 0.1.0.
+ */
 WXTP_API bool wxtp_sqlite_has_wal_reset_bug(void);
 
-/** @return the version of the SQLite in use, static. Since: 0.1.0. */
+/**
+ * @return the version of the SQLite in use, as in "3.40.1". Static.
+ * Threading: any thread. Blocking: no. Since: 0.1.0.
+ */
 WXTP_API const char *wxtp_sqlite_version(void);
 
 WXTP_END_DECLS

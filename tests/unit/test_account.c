@@ -329,8 +329,7 @@ static void a_cloud_account_of_the_platform_has_a_profile(void **state)
     assert_int_equal(after->row.status, WXTP_TENANT_UNAUTHORIZED);
 }
 
-/* ---- The list
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- The list ---- */
 
 typedef struct listed {
     size_t rows, with_token;

@@ -172,8 +172,7 @@ static void an_account_without_api_rights_is_stored_without_a_token(void **state
     assert_null(fixture_access_token(fx, FIXTURE_COMPONENT, APPID));
 }
 
-/* ---- The intent
- * -------------------------------------------------------------------------------------------------- */
+/* ---- The intent ---- */
 
 static void look_at_intent(void *user, const fake_request *request, fake_reply *reply)
 {
@@ -236,8 +235,7 @@ static void a_refusal_that_is_not_about_the_code_leaves_it_pending(void **state)
     assert_exchanged(fx, CODE);
 }
 
-/* ---- Bad codes
- * --------------------------------------------------------------------------------------------------- */
+/* ---- Bad codes ---- */
 
 static void I5_a_code_called_bad_at_once_is_bad(void **state)
 {
@@ -269,8 +267,16 @@ static void a_tenant_that_waited_for_a_bad_code_is_asked_about(void **state)
     assert_int_equal(tenant->row.status, WXTP_TENANT_UNAUTHORIZED);
 }
 
-/* ---- Lost answers
- * ------------------------------------------------------------------------------------------------ */
+static void I5_a_code_that_another_spent_for_us_is_found_by_info(void **state)
+{
+    fixture *fx = *state;
+    store_code(fx, CODE, APPID);
+    fake_http_on(&fx->http, AUTH_PATH, NULL, -1, bad);
+    fake_http_on(&fx->http, INFO_PATH, APPID, -1, info);
+    assert_exchanged(fx, CODE);
+}
+
+/* ---- Lost answers ---- */
 
 static void I5_a_lost_answer_is_asked_for_again_at_once(void **state)
 {
@@ -414,8 +420,7 @@ static void I5_the_owner_of_an_expired_code_is_asked_about(void **state)
     assert_int_equal(fake_http_count(&fx->http, AUTH_PATH), 0);
 }
 
-/* ---- All open ones
- * ----------------------------------------------------------------------------------------------- */
+/* ---- All open ones ---- */
 
 static void every_open_code_is_exchanged_and_the_last_error_kept(void **state)
 {
@@ -425,6 +430,7 @@ static void every_open_code_is_exchanged_and_the_last_error_kept(void **state)
     store_code(fx, "queryauthcode@@@2", OTHER);
     fake_http_on(&fx->http, AUTH_PATH, CODE, 1, granted);
     fake_http_on(&fx->http, AUTH_PATH, "queryauthcode@@@2", 1, bad);
+    fake_http_on(&fx->http, INFO_PATH, OTHER, -1, gone);
     fake_http_on(&fx->http, INFO_PATH, APPID, -1, info);
     assert_int_equal(wx_code_exchange_open(fx->op, NULL, &err), WXTP_ERR_CREDENTIALS);
     assert_int_equal(state_of(fx, CODE), WXTP_CODE_DONE);
@@ -475,6 +481,7 @@ int main(void)
         T(a_refusal_that_is_not_about_the_code_leaves_it_pending),
         T(I5_a_code_called_bad_at_once_is_bad),
         T(a_tenant_that_waited_for_a_bad_code_is_asked_about),
+        T(I5_a_code_that_another_spent_for_us_is_found_by_info),
         T(I5_a_lost_answer_is_asked_for_again_at_once),
         T(I5_a_code_spent_by_a_lost_answer_is_found_by_info),
         T(I5_an_intent_of_a_dead_process_is_found_by_info),

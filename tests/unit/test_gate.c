@@ -45,8 +45,7 @@ static const wx_api *unblacklist(fixture *fx)
     return api_named(fx, "batchUnblacklist");
 }
 
-/* ---- The pure judgement
- * ------------------------------------------------------------------------------------------ */
+/* ---- The pure judgement ---- */
 
 enum { OF_AUTHORIZER, OF_OWN, OF_CLOUD, OF_CLOUD_OF_PLATFORM };
 
@@ -246,8 +245,7 @@ static void I6_hints_name_the_remedy(void **state)
     assert_non_null(strstr(hint, "authorize-url"));
 }
 
-/* ---- Before a call
- * ----------------------------------------------------------------------------------------------- */
+/* ---- Before a call ---- */
 
 static wxtp_status pass(fixture *fx, wx_err *err)
 {
@@ -425,8 +423,7 @@ static void I13_a_profile_from_the_future_is_read_again(void **state)
     assert_int_equal(fake_http_count(&fx->http, INFO_PATH), 1);
 }
 
-/* ---- Refused after a yes
- * ----------------------------------------------------------------------------------------- */
+/* ---- Refused after a yes ---- */
 
 static wx_tenant *load(fixture *fx, const char *platform)
 {
@@ -576,8 +573,7 @@ static void I6_a_success_proves_an_undeclared_account_able(void **state)
     assert_int_equal(after->row.used_ms, fake_clock_wall(&fx->clock));
 }
 
-/* ---- Quota
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- Quota ---- */
 
 static void I10_a_quota_holds_until_midnight_in_beijing(void **state)
 {
@@ -614,8 +610,7 @@ static void I10_a_quota_that_was_cleared_holds_a_minute(void **state)
     assert_passes(fx);
 }
 
-/* ---- Finding
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- Finding ---- */
 
 static void an_appid_that_stands_for_two_is_ambiguous(void **state)
 {

@@ -26,8 +26,7 @@ static const char info_authorized[] =
     "\"authorizer_refresh_token\":\"refresh-token-1\",\"func_info\":[{\"funcscope_category\":{\"id\":2}}]}}";
 static const char info_gone[] = "{\"errcode\":61003,\"errmsg\":\"not authorized\"}";
 
-/* ---- Sealing as WeChat does
- * -------------------------------------------------------------------------------------- */
+/* ---- Sealing as WeChat does ---- */
 
 typedef struct sealed {
     const char *token, *key, *appid, *outer_appid;
@@ -129,8 +128,7 @@ static wxtp_tenant_status status_of(fixture *fx)
     return tenant->row.status;
 }
 
-/* ---- Authentic or not
- * -------------------------------------------------------------------------------------------- */
+/* ---- Authentic or not ---- */
 
 static void assert_forged(fixture *fx, const sealed *self, const char *word, const char *hint)
 {
@@ -294,8 +292,7 @@ static void vectors_of_other_sdks_are_opened(void **state)
     assert_true(opened >= 2);
 }
 
-/* ---- Once
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- Once ---- */
 
 static void I8_a_replay_counts_once_and_has_the_same_id(void **state)
 {
@@ -337,8 +334,7 @@ static void I8_an_unknown_event_is_handed_through(void **state)
     assert_true(event(fx, "notify_3rd_wxa_auth", 0, ""));
 }
 
-/* ---- The ticket
- * -------------------------------------------------------------------------------------------------- */
+/* ---- The ticket ---- */
 
 static void I8_an_older_ticket_changes_nothing(void **state)
 {
@@ -354,8 +350,7 @@ static void I8_an_older_ticket_changes_nothing(void **state)
     assert_string_equal(ticket, "ticket@@@2");
 }
 
-/* ---- Authorizations
- * ---------------------------------------------------------------------------------------------- */
+/* ---- Authorizations ---- */
 
 static void I8_a_code_is_stored_before_the_answer(void **state)
 {
@@ -512,8 +507,7 @@ static void I6_an_authorization_ends_kept_refusals(void **state)
                      WXTP_ERR_NOT_FOUND);
 }
 
-/* ---- Messages and the release test
- * ------------------------------------------------------------------------------- */
+/* ---- Messages and the release test ---- */
 
 #define TEST_MESSAGE(to, type, rest)                                                                         \
     "<xml><ToUserName><![CDATA[" to                                                                          \

@@ -62,7 +62,7 @@ def exits():
 def statuses():
     """Name, number and meaning from status.h; kind and usual remedy from the library; exit code from wxtp-admin."""
     header = (lint.SOURCE / "include/wxtp/status.h").read_text()
-    meaning = dict(re.findall(r"(WXTP_ERR_\w+) = -\d+, +/\*\*< (.*?) \*/", header, re.S))
+    meaning = dict(re.findall(r"(WXTP_ERR_\w+) = -\d+,\s+/\*\*< (.*?) ?\*/", header, re.S))
     exit_of = exits()
     rows = ["| status | value | meaning | usual `kind` | usual remedy | exit code |\n|---|---|---|---|---|---|\n"]
     for line in table("statuses").splitlines():

@@ -57,29 +57,34 @@ static bool advance(run *r)
     return true;
 }
 
+static ad_batch_tenant *new_tenant(ad_batch_file *file, const char *appid, size_t length, off_t at)
+{
+    if (!file->tenants || file->count == file->room) {
+        size_t room = file->room ? file->room * 2 : 64;
+        ad_batch_tenant *tenants = realloc(file->tenants, room * sizeof *tenants);
+        if (!tenants)
+            return NULL;
+        file->tenants = tenants;
+        file->room = room;
+    }
+    ad_batch_tenant *fresh = &file->tenants[file->count];
+    fresh->appid = strndup(appid, length);
+    fresh->begin = at;
+    fresh->lines = 0;
+    file->count += fresh->appid ? 1 : 0;
+    return fresh->appid ? fresh : NULL;
+}
+
 /* Notes where a tenant's lines begin and end in the sorted file. */
 static bool index_line(ad_batch_file *file, const char *line, off_t at, size_t length)
 {
     ad_batch_tenant *last = file->count > 0 ? &file->tenants[file->count - 1] : NULL;
     size_t appid = strcspn(line, "\t");
 
-    if (!last || strlen(last->appid) != appid || memcmp(last->appid, line, appid) != 0) {
-        if (file->count == file->room) {
-            size_t room = file->room ? file->room * 2 : 64;
-            ad_batch_tenant *tenants = realloc(file->tenants, room * sizeof *tenants);
-            if (!tenants)
-                return false;
-            file->tenants = tenants;
-            file->room = room;
-        }
-        last = &file->tenants[file->count];
-        last->appid = strndup(line, appid);
-        if (!last->appid)
-            return false;
-        last->begin = at;
-        last->lines = 0;
-        file->count++;
-    }
+    if (!last || strlen(last->appid) != appid || memcmp(last->appid, line, appid) != 0)
+        last = new_tenant(file, line, appid, at);
+    if (!last)
+        return false;
     last->end = at + (off_t)length;
     last->lines++;
     return true;
@@ -107,11 +112,9 @@ static int merge_into(sorter *s, FILE *to, bool indexed)
         if (!least)
             break;
         size_t length = strlen(least->line);
-        if (fwrite(least->line, 1, length, to) != length)
-            code = ad_spool_fail(s->failure);
-        else if (indexed && !index_line(s->file, least->line, at, length))
+        if (indexed && !index_line(s->file, least->line, at, length))
             code = ad_fail_nomem(s->failure);
-        else if (!advance(least))
+        else if (fwrite(least->line, 1, length, to) != length || !advance(least))
             code = ad_spool_fail(s->failure);
         at += (off_t)length;
     }

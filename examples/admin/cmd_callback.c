@@ -36,6 +36,8 @@ static int read_body(ad_app *app, char *body, size_t *len)
     }
     if (!input)
         close(fd);
+    if (code == AD_EXIT_OK && ad_signal_seen())
+        code = ad_fail_interrupted(&app->failure);
     if (code == AD_EXIT_OK && *len > BODY_MAX)
         code = not_authentic(app, "the body is larger than 1 MiB");
     return code;

@@ -108,10 +108,20 @@ static void print_lines(ad_app *app, const checks *all)
     }
 }
 
+static void fail_by_first(ad_app *app, const checks *all)
+{
+    for (size_t i = 0; i < all->count; i++) {
+        const check *row = &all->rows[i];
+        if (row->status != WXTP_CHECK_FAIL)
+            continue;
+        ad_fail(&app->failure, AD_EXIT_INTERNAL, "configuration", row->hint,
+                "%zu of %zu checks failed: %s: %s", all->failed, all->count, row->name, row->detail);
+        return;
+    }
+}
+
 static int tell(ad_app *app, const checks *all)
 {
-    const check *first = NULL;
-
     if (all->no_memory)
         return ad_fail_nomem(&app->failure);
     if (app->json)
@@ -120,11 +130,8 @@ static int tell(ad_app *app, const checks *all)
         print_lines(app, all);
     if (all->failed == 0)
         return AD_EXIT_OK;
-    for (size_t i = 0; i < all->count && !first; i++)
-        first = all->rows[i].status == WXTP_CHECK_FAIL ? &all->rows[i] : NULL;
     if (app->failure.exit_code == AD_EXIT_OK) /* else it tells already why nothing could be opened */
-        ad_fail(&app->failure, AD_EXIT_INTERNAL, "configuration", first->hint,
-                "%zu of %zu checks failed: %s: %s", all->failed, all->count, first->name, first->detail);
+        fail_by_first(app, all);
     app->failure.exit_code = AD_EXIT_INTERNAL;
     return AD_EXIT_INTERNAL;
 }

@@ -27,15 +27,12 @@ int ad_lines_open(ad_lines *lines, const char *path, ad_failure *failure)
 
 static bool fill(ad_lines *lines)
 {
-    ssize_t got;
+    ssize_t got = ad_signal_seen() ? -1 : read(lines->fd, lines->buffer, sizeof lines->buffer);
 
-    do {
-        if (ad_signal_seen()) {
-            lines->error = EINTR;
-            return false;
-        }
-        got = read(lines->fd, lines->buffer, sizeof lines->buffer);
-    } while (got < 0 && errno == EINTR);
+    if (ad_signal_seen()) { /* even where the end has come: what was read may be half a list */
+        lines->error = EINTR;
+        return false;
+    }
     if (got < 0) {
         lines->error = errno;
         return false;

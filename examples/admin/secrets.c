@@ -1,4 +1,5 @@
 #include "secrets.h"
+#include "signals.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -52,6 +53,8 @@ int ad_secret_from_file(ad_secret *secret, const char *path, const char *what, a
     int error = buffer ? read_all(fd, buffer, SECRET_MAX, &secret->len) : ENOMEM;
     if (!input)
         close(fd);
+    if (error == 0 && ad_signal_seen())
+        error = EINTR;
     if (error == 0) {
         if (secret->len > 0 && buffer[secret->len - 1] == '\n')
             secret->len--;

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /* A handler gets no pointer of ours: these are the only variables of the program that outlive a call. */
@@ -19,11 +20,12 @@ static void second(int number)
         "{\"error\":{\"kind\":\"interrupted\",\"message\":\"stopped at once\",\"hint\":\"an "
         "unfinished job goes on with wxtp-admin job resume\"}}\n";
     bool as_json = atomic_load(&lines_in_json);
-    ssize_t written =
-        isatty(STDERR_FILENO) ? write(STDERR_FILENO, "\n", 1) : 0; /* leaves a progress bar alone */
+    struct iovec parts[2] = {{(void *)"\n", isatty(STDERR_FILENO) ? 1 : 0}, /* leaves a progress bar alone */
+                             {(void *)(as_json ? json : text), as_json ? sizeof json - 1 : sizeof text - 1}};
 
-    written = write(STDERR_FILENO, as_json ? json : text, as_json ? sizeof json - 1 : sizeof text - 1);
-    (void)written;
+    if (writev(STDERR_FILENO, parts, 2) < 0) {
+        /* there is nobody to tell */
+    }
     _exit(128 + number);
 }
 

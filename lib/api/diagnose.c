@@ -10,10 +10,11 @@
 #include "base/text.h"
 #include "codec/json.h"
 #include "domain/component.h"
-#include "domain/send.h"
+#include "domain/platform_call.h"
 #include "domain/storage.h"
 #include "domain/ticket.h"
 #include "domain/token.h"
+#include "domain/token_component.h"
 #include "domain/vault.h"
 #include "port/keyfile.h"
 

@@ -7,7 +7,7 @@
 #include "codec/envelope.h"
 #include "codec/json.h"
 #include "domain/component.h"
-#include "domain/send.h"
+#include "domain/platform_call.h"
 #include "domain/storage.h"
 #include "domain/token.h"
 #include "domain/vault.h"

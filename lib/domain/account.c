@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "domain/send.h"
+#include "domain/held.h"
+#include "domain/platform_call.h"
 #include "domain/storage.h"
-#include "domain/token.h"
 
 enum { BODY_MAX = 1024, LIST_PAGE = 500, LIST_OVERLAP = 10, LIST_ROWS_MAX = 10 * 1000 * 1000 };
 
@@ -22,8 +22,7 @@ void wx_info_free(wx_info *info)
     *info = (wx_info){0};
 }
 
-/* ---- Reading the answer
- * -------------------------------------------------------------------------------------- */
+/* ---- Reading the answer ---- */
 
 static int compare_ids(const void *a, const void *b)
 {
@@ -164,8 +163,7 @@ wxtp_status wx_info_read(wx_op *op, const char *appid, wx_info *info, wx_err *er
     return err->status;
 }
 
-/* ---- Entering it
- * --------------------------------------------------------------------------------------------- */
+/* ---- Entering it ---- */
 
 void wx_info_enter(const wx_info *info, wxtp_tenant_row *row)
 {
@@ -435,8 +433,7 @@ wxtp_status wx_account_refresh(wx_op *op, const char *appid, bool may_create, bo
     return WXTP_OK;
 }
 
-/* ---- The list
- * ------------------------------------------------------------------------------------------------ */
+/* ---- The list ---- */
 
 typedef struct list_page {
     int64_t rows, total;

@@ -1,24 +1,24 @@
-/* The three questions that bring a token: one request each, tried once. */
+/* What the requests for tokens have in common. */
 #ifndef WX_DOMAIN_ASK_H
 #define WX_DOMAIN_ASK_H
 
-#include "domain/flights.h"
-#include "domain/held.h"
-#include "domain/send.h"
+#include "domain/refresh.h"
 
-typedef struct wx_question {
-    wx_token_kind kind;
-    const char *appid;         /* "" for the component */
-    const char *refresh_token; /* authorizers */
-    const wx_tenant *tenant;   /* own accounts: whose appsecret */
-    bool force;                /* own accounts: force_refresh */
-    bool (*may_send)(void *user);
-    void *may_send_user;
-    int64_t component_generation; /* out: of the component token that the question was asked with */
-    int64_t deadline_boot_ms;     /* out, set before `may_send` is asked: when the call ends at the latest */
-} wx_question;
+enum { WX_ASK_BODY_MAX = 64 * 1024 };
 
-/* `got` receives the answer; freed by the caller with wx_unsaved_free. `answer_errcode`: 0 or WeChat's. */
-wx_sent wx_ask(wx_op *op, wx_question *question, wx_unsaved *got, int64_t *answer_errcode, wx_err *err);
+/* Appends `"name":"value"` to a JSON object under way; the first member opens it. */
+void wx_ask_member(wx_buf *body, const char *name, const char *value);
+
+typedef struct wx_asked {
+    wx_platform_call call;
+    const char *access_name;         /* of the answer's member: "access_token" */
+    const wx_token *component_token; /* NULL where the call takes none */
+    wx_buf *body;                    /* without the closing brace */
+    const char *secrets[3];
+} wx_asked;
+
+/* Sends it and takes the answer; an answer without a token of a sensible length is none. */
+wx_sent wx_ask_send(wx_renewal *renewal, wx_question *question, const wx_asked *asked, wx_unsaved *got,
+                    wx_err *err);
 
 #endif

@@ -29,8 +29,7 @@ void wx_granted_free(wx_granted *granted)
     *granted = (wx_granted){0};
 }
 
-/* ---- Rows
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- Rows ---- */
 
 static void to_hex(const unsigned char *bytes, size_t len, char *hex)
 {
@@ -151,8 +150,7 @@ wxtp_status wx_code_state_get(wx_core *core, wxtp_tx *tx, const char *code, wxtp
     return status;
 }
 
-/* ---- The lease
- * ----------------------------------------------------------------------------------------------- */
+/* ---- The lease ---- */
 
 static wxtp_status bad_code(const char *appid, wx_err *err)
 {
@@ -248,8 +246,7 @@ static wxtp_status renew_lease(wx_code_work *work, wx_err *err)
     return wx_scope_commit(&scope, err);
 }
 
-/* ---- The exchange
- * -------------------------------------------------------------------------------------------- */
+/* ---- The exchange ---- */
 
 static bool copy_secret(wx_core *core, struct json_object *object, const char *name, char **copy)
 {
@@ -449,9 +446,11 @@ static wxtp_status exchange(wx_code_work *work, wx_err *err)
             return install_patiently(work, &granted, err);
         }
         if (sent == WX_SENT_REFUSED) {
-            return wx_errcode_find(err->errcode)->class_ == WX_ERRCODE_CODE_BAD
-                       ? called_bad(work, work->outcome_unknown, err)
-                       : err->status;
+            /* Where it is known whose code it is, info tells more than WeChat's word on the code: another may
+             * have spent it for us. */
+            const bool ask = work->outcome_unknown || work->appid[0] != '\0';
+            return wx_errcode_find(err->errcode)->class_ == WX_ERRCODE_CODE_BAD ? called_bad(work, ask, err)
+                                                                                : err->status;
         }
         if (sent == WX_SENT_NOTHING) {
             return err->status;
@@ -531,8 +530,7 @@ wxtp_status wx_code_exchange(wx_op *op, const char *code, char appid[WX_APPID_MA
     return WXTP_OK;
 }
 
-/* ---- All that are open
- * --------------------------------------------------------------------------------------- */
+/* ---- All that are open ---- */
 
 typedef struct open_codes {
     wx_core *core;

@@ -75,8 +75,7 @@ static wxtp_status ask_known(wx_code_work *work, wx_err *err)
                                                  : nothing_found(err);
 }
 
-/* ---- The list, where nobody named the appid
- * -------------------------------------------------------------------- */
+/* ---- The list, where nobody named the appid ---- */
 
 typedef struct search {
     wx_code_work *work;

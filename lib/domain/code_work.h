@@ -4,7 +4,7 @@
 
 #include "domain/account.h"
 #include "domain/code.h"
-#include "domain/send.h"
+#include "domain/platform_call.h"
 
 enum { WX_CODE_HEX = 65, WX_CODE_LIFE_MS = 3600 * 1000 };
 

@@ -20,8 +20,7 @@ static bool official(wxtp_account account)
     return account == WXTP_ACCOUNT_SERVICE || account == WXTP_ACCOUNT_SUBSCRIPTION;
 }
 
-/* ---- The conditions, in the order in which they are told
- * ------------------------------------------------------- */
+/* ---- The conditions, in the order in which they are told ---- */
 
 typedef bool condition(const wx_gate_facts *facts);
 
@@ -200,8 +199,7 @@ const char *wx_gate_judge(const wx_gate_facts *facts, char hint[WX_HINT_MAX])
     return NULL;
 }
 
-/* ---- From the store
- * -------------------------------------------------------------------------------------------- */
+/* ---- From the store ---- */
 
 static wxtp_status latest_hold(wx_core *core, wxtp_tx *tx, const wx_tenant *tenant, const char *call,
                                wxtp_hold_kind kind, int64_t *until_ms, wx_err *err)

@@ -24,8 +24,7 @@ static wxtp_status get_hold(wx_core *core, wxtp_tx *tx, const wxtp_tenant_row *r
                : wx_store_fail(core, tx, status, "read the refusals kept", err);
 }
 
-/* ---- Refused after a yes
- * --------------------------------------------------------------------------------------- */
+/* ---- Refused after a yes ---- */
 
 /* Ten minutes, then twice as long with each probe that is refused. Calls that were in flight together count
  * once. */
@@ -162,8 +161,7 @@ void wx_gate_correct(wx_op *op, const wx_tenant *tenant, const wx_api *api, wx_e
     rewrite(tenant, api, reason, advice.hint, err);
 }
 
-/* ---- Done
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- Done ---- */
 
 static wxtp_status end_hold(wx_core *core, wxtp_tx *tx, const wx_tenant *tenant, const char *call,
                             wxtp_hold_kind kind, wx_err *err)
@@ -219,8 +217,7 @@ wxtp_status wx_gate_confirm(wx_core *core, wxtp_tx *tx, const wx_tenant *tenant,
     return status == WXTP_ERR_NOT_FOUND ? WXTP_OK : status;
 }
 
-/* ---- Quota
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- Quota ---- */
 
 /* Whether openapi/quota/get says that something is left after all: somebody may have cleared it. */
 static bool something_left(wx_op *op, const wx_tenant *tenant, const wx_api *api)

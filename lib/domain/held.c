@@ -19,6 +19,12 @@ enum {
 /* A token that does not come back by itself is never due. */
 #define NEVER_MS (INT64_C(1) << 52)
 
+void wx_token_free(wx_token *token)
+{
+    wx_free(token->text);
+    *token = (wx_token){0};
+}
+
 void wx_held_free(wx_held *held)
 {
     wx_free(held->access);

@@ -1,19 +1,32 @@
+#include "domain/recovery.h"
+
 #include <string.h>
 
 #include "domain/account.h"
-#include "domain/refresh.h"
 #include "domain/storage.h"
 #include "domain/vault.h"
 
-void wx_recovery_free(wx_recovery *recovery)
+struct wx_recovery {
+    char *tried[WX_SPARES_MAX + 4];
+    size_t tried_count;
+    char *spares[WX_SPARES_MAX];
+    size_t spare_count, next_spare;
+    bool repeated, spares_read, info_asked, list_asked, info_had_token;
+};
+
+void wx_recovery_forget(wx_renewal *renewal)
 {
+    wx_recovery *recovery = WX_TAKE(renewal->recovery);
+    if (recovery == NULL) {
+        return;
+    }
     for (size_t i = 0; i < recovery->tried_count; i++) {
         wx_free(recovery->tried[i]);
     }
     for (size_t i = 0; i < recovery->spare_count; i++) {
         wx_free(recovery->spares[i]);
     }
-    *recovery = (wx_recovery){0};
+    wx_free(recovery);
 }
 
 static bool was_tried(const wx_recovery *recovery, const char *refresh_token)
@@ -234,29 +247,45 @@ static wxtp_status dead_for_good(wx_renewal *renewal, wx_err *err)
     return err->status;
 }
 
-wxtp_status wx_recovery_next(wx_renewal *renewal, wx_recovery *recovery, bool skip_spares, const char **next,
-                             wx_err *err)
+/* The refresh token that was refused counts as tried. */
+static wxtp_status begin(wx_renewal *renewal, wx_err *err)
 {
-    wxtp_status status = WXTP_OK;
-    *next = NULL;
-    if (recovery->tried_count == 0 && renewal->held.refresh != NULL &&
-        try_it(renewal, recovery, renewal->held.refresh) == NULL) {
+    renewal->recovery = wx_alloc(&renewal->op->core->allocator, sizeof(*renewal->recovery));
+    if (renewal->recovery == NULL || (renewal->held.refresh != NULL &&
+                                      try_it(renewal, renewal->recovery, renewal->held.refresh) == NULL)) {
         return wx_fail_nomem(err);
     }
-    if (!skip_spares) {
+    return WXTP_OK;
+}
+
+wxtp_status wx_recovery_next(wx_renewal *renewal, wx_question *question, wx_err *err)
+{
+    const char *next = NULL;
+    wxtp_status status = renewal->recovery == NULL ? begin(renewal, err) : WXTP_OK;
+    if (status != WXTP_OK) {
+        return status;
+    }
+    wx_recovery *recovery = renewal->recovery;
+    if (renewal->outcome_unknown && !recovery->repeated && !renewal->account_refused &&
+        question->refresh_token != NULL) {
+        recovery->repeated = true;
+        return WXTP_OK;
+    }
+    if (!renewal->account_refused) {
         if (!recovery->spares_read) {
             status = read_spares(renewal, recovery, err);
         }
-        *next = status == WXTP_OK ? next_spare(renewal, recovery) : NULL;
+        next = status == WXTP_OK ? next_spare(renewal, recovery) : NULL;
     }
-    if (status == WXTP_OK && *next == NULL && !recovery->info_asked) {
-        status = ask_info(renewal, recovery, next, err);
+    if (status == WXTP_OK && next == NULL && !recovery->info_asked) {
+        status = ask_info(renewal, recovery, &next, err);
     }
-    if (status == WXTP_OK && *next == NULL && !recovery->list_asked && !recovery->info_had_token) {
-        status = ask_list(renewal, recovery, next, err);
+    if (status == WXTP_OK && next == NULL && !recovery->list_asked && !recovery->info_had_token) {
+        status = ask_list(renewal, recovery, &next, err);
     }
-    if (status == WXTP_OK && *next == NULL) {
+    if (status == WXTP_OK && next == NULL) {
         status = dead_for_good(renewal, err);
     }
+    question->refresh_token = next;
     return status;
 }

@@ -4,18 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/text.h"
-#include "domain/record.h"
 #include "domain/storage.h"
-#include "domain/ticket.h"
 
 enum {
     LEASE_SLACK_MS = 5000,
     BUSY_POLL_MS = 100,
     ROUNDS = 6,
     COMMIT_TRIES = 5,
-    FORCED_A_DAY = 5,
-    FORCED_APART_MS = 30000,
+    TOKEN_ROUNDS = 3,
     FOREIGN_APART_MS = 60000,
     MINUTE_MS = 60000,
 };
@@ -89,7 +85,7 @@ static void release_lease(wx_renewal *renewal)
     }
 }
 
-wxtp_status wx_renewal_intend(wx_renewal *renewal, wx_err *err)
+static wxtp_status intend(wx_renewal *renewal, wx_err *err)
 {
     wx_core *core = renewal->op->core;
     WX_AUTO_SCOPE scope = {0};
@@ -115,7 +111,7 @@ wxtp_status wx_renewal_intend(wx_renewal *renewal, wx_err *err)
     return wx_scope_commit(&scope, err);
 }
 
-void wx_renewal_give_up(wx_renewal *renewal)
+static void give_up(wx_renewal *renewal)
 {
     wx_core *core = renewal->op->core;
     const wxtp_token_key key = key_of(renewal);
@@ -217,7 +213,7 @@ static wxtp_status try_store(wx_renewal *renewal, const wx_unsaved *got, const w
     }
     /* An answer without a refresh token leaves the one that was asked with in force. */
     const char *refresh = got->refresh != NULL ? got->refresh : got->asked_with;
-    status = wx_held_enter(core, &held, renewal->kind, got->access, refresh, got->sent_wall_ms,
+    status = wx_held_enter(core, &held, renewal->source->kind, got->access, refresh, got->sent_wall_ms,
                            got->expires_in_s, err);
     if (status == WXTP_OK) {
         status = wx_held_put(core, scope.tx, &held, got->generation, lease, err);
@@ -236,7 +232,7 @@ static wxtp_status try_store(wx_renewal *renewal, const wx_unsaved *got, const w
     if (status != WXTP_OK) {
         return wx_store_fail(core, scope.tx, status, "store the token", err);
     }
-    if (renewal->kind == WX_TOKEN_AUTHORIZER) {
+    if (renewal->source->kind == WX_TOKEN_AUTHORIZER) {
         status = wx_tenant_change(core, scope.tx, renewal->platform, renewal->appid,
                                   back_from_reauthorization, core, err);
         if (status != WXTP_OK && status != WXTP_ERR_NOT_FOUND) {
@@ -281,11 +277,11 @@ static wxtp_status store_with_lease(wx_renewal *renewal, wx_unsaved *got, const 
     return status;
 }
 
-wxtp_status wx_renewal_store(wx_renewal *renewal, wx_unsaved *got, wx_err *err)
+static wxtp_status store_answer(wx_renewal *renewal, wx_unsaved *got, wx_err *err)
 {
     got->generation = renewal->held.generation;
     const wxtp_status status = store_with_lease(renewal, got, &renewal->lease, err);
-    if (status == WXTP_OK && renewal->kind != WX_TOKEN_COMPONENT) {
+    if (status == WXTP_OK && renewal->source->kind != WX_TOKEN_COMPONENT) {
         atomic_fetch_add(&renewal->op->refreshes, 1);
     }
     return status;
@@ -313,203 +309,110 @@ static wxtp_status store_unsaved(wx_renewal *renewal, wx_err *err)
 
 typedef struct asking {
     const wx_renewal *renewal;
-    wx_question question;
+    const wx_question *question;
 } asking;
 
 /* The holder sends only while its lease outlives the call. */
 static bool lease_outlives_call(void *user)
 {
     const asking *under_way = user;
-    const int64_t deadline = under_way->question.deadline_boot_ms;
+    const int64_t deadline = under_way->question->deadline_boot_ms;
     return wx_boot_ms(under_way->renewal->op->core) < deadline &&
            deadline <= under_way->renewal->lease.until_boot_ms;
 }
 
-static wx_sent ask_once(wx_renewal *renewal, const char *refresh_token, bool force, wx_unsaved *got,
-                        int64_t *errcode, int64_t *component_generation, wx_err *err)
+static wx_next after_answer(wx_renewal *renewal, const wx_question *question, wx_unsaved *got, wx_err *err)
 {
-    asking under_way = {.renewal = renewal,
-                        .question = {.kind = renewal->kind,
-                                     .appid = renewal->appid,
-                                     .refresh_token = refresh_token,
-                                     .tenant = renewal->tenant,
-                                     .force = force,
-                                     .may_send = lease_outlives_call,
-                                     .may_send_user = &under_way}};
-    const wx_sent sent = wx_ask(renewal->op, &under_way.question, got, errcode, err);
-    *component_generation = under_way.question.component_generation;
-    return sent;
+    const wx_token_source *source = renewal->source;
+    if (source->useless != NULL && source->useless(renewal, question, got)) {
+        return WX_NEXT_OTHER;
+    }
+    const wxtp_status status = store_answer(renewal, got, err);
+    return status == WXTP_OK             ? WX_NEXT_STORED
+           : status == WXTP_ERR_CONFLICT ? WX_NEXT_FROM_THE_TOP
+                                         : WX_NEXT_FAILED;
 }
 
-/* Own accounts: the unforced answer was the refused text again. */
-static wxtp_status may_force(wx_renewal *renewal, wx_err *err)
-{
-    wx_core *core = renewal->op->core;
-    wx_held *held = &renewal->held;
-    const int64_t now = wx_wall_ms(core);
-    const int64_t today = wx_beijing_day(now);
-    const int64_t count = held->forced_day == today ? held->forced_count : 0;
-    WX_AUTO_SCOPE scope = {0};
-    if (!core->settings.own_force_refresh || count >= FORCED_A_DAY ||
-        now - held->forced_ms < FORCED_APART_MS) {
-        wx_fail(err, WXTP_ERR_CREDENTIALS,
-                "WeChat refuses the token that stable_token answers, and a forced refresh is not "
-                "allowed now");
-        wx_err_hint(err,
-                    "see whether another program refreshes this account's token; forced refreshes are "
-                    "limited to %d a day, "
-                    "30 s apart",
-                    FORCED_A_DAY);
-        return err->status;
-    }
-    held->forced_day = today;
-    held->forced_count = count + 1;
-    held->forced_ms = now;
-    wxtp_status status = wx_scope_begin(&scope, core, WXTP_TX_SYNC, err);
-    if (status == WXTP_OK) {
-        status = wx_held_put(core, scope.tx, held, held->generation, &renewal->lease, err);
-    }
-    const wx_record record = {.platform = renewal->platform,
-                              .appid = renewal->appid,
-                              .call = "stable_token.force_refresh",
-                              .job_id = renewal->op->job_id,
-                              .token_generation = held->generation};
-    if (status == WXTP_OK) {
-        status = wx_record_add(core, scope.tx, &record, err);
-    }
-    return status == WXTP_OK ? wx_scope_commit(&scope, err) : status;
-}
-
-/* What to do after one question. */
-typedef enum next_step {
-    STEP_STORED,
-    STEP_AGAIN,
-    STEP_DEAD,
-    STEP_UNAUTHORIZED,
-    STEP_FROM_THE_TOP,
-    STEP_FAILED
-} next_step;
-
-static next_step after_refusal(wx_renewal *renewal, int64_t errcode, int64_t component_generation,
-                               wx_err *err)
+static wx_next after_refusal(wx_renewal *renewal, const wx_question *question, wx_err *err)
 {
     wx_op *op = renewal->op;
-    wx_core *core = op->core;
-    wx_err ignored = {0};
-    const wx_err kept = *err;
-    switch (wx_errcode_find(errcode)->class_) {
-    case WX_ERRCODE_REFRESH_TOKEN_DEAD:
-        return renewal->kind == WX_TOKEN_AUTHORIZER ? STEP_DEAD : STEP_FAILED;
-    case WX_ERRCODE_UNAUTHORIZED:
-        return renewal->kind == WX_TOKEN_AUTHORIZER ? STEP_UNAUTHORIZED : STEP_FAILED;
-    case WX_ERRCODE_TOKEN:
-        if (renewal->kind != WX_TOKEN_AUTHORIZER) {
-            return STEP_FAILED;
-        }
-        return wx_token_refused(core, core->settings.component, "", component_generation, &ignored) == WXTP_OK
-                   ? STEP_FROM_THE_TOP
-                   : STEP_FAILED;
-    case WX_ERRCODE_RATE:
-        return wx_wait_patiently(op, MINUTE_MS - wx_wall_ms(core) % MINUTE_MS + 1, err) ? STEP_AGAIN
-                                                                                        : STEP_FAILED;
-    case WX_ERRCODE_TICKET:
-        wx_ticket_ask(op);
-        *err = kept;
-        return STEP_FAILED;
-    default:
-        return STEP_FAILED;
+    const wx_errcode_class class_ = wx_errcode_find(err->errcode)->class_;
+    if (class_ == WX_ERRCODE_RATE) {
+        const int64_t to_next_minute = MINUTE_MS - wx_wall_ms(op->core) % MINUTE_MS + 1;
+        return wx_wait_patiently(op, to_next_minute, err) ? WX_NEXT_AGAIN : WX_NEXT_FAILED;
     }
+    return renewal->source->refused != NULL ? renewal->source->refused(renewal, question, class_, err)
+                                            : WX_NEXT_FAILED;
+}
+
+static wx_next after_silence(wx_renewal *renewal, wx_sent sent, int tries, wx_err *err)
+{
+    wx_op *op = renewal->op;
+    renewal->outcome_unknown = renewal->outcome_unknown || sent == WX_SENT_UNKNOWN;
+    if (sent == WX_SENT_NOTHING && wx_boot_ms(op->core) >= renewal->lease.until_boot_ms) {
+        return WX_NEXT_FROM_THE_TOP;
+    }
+    const bool worth_it = err->status == WXTP_ERR_UNAVAILABLE && tries < op->core->settings.max_tries;
+    return worth_it && wx_wait_patiently(op, wx_backoff_ms(op->core, tries), err) ? WX_NEXT_AGAIN
+                                                                                  : WX_NEXT_FAILED;
 }
 
 /* One question under the lease, and what follows from its answer. */
-static next_step question(wx_renewal *renewal, const char *refresh_token, bool force, int *tries,
-                          wxtp_status *status, wx_err *err)
+static wx_next ask_once(wx_renewal *renewal, wx_question *question, int *tries, wx_err *err)
 {
-    wx_op *op = renewal->op;
+    asking under_way = {.renewal = renewal, .question = question};
     wx_unsaved got = {0};
-    int64_t errcode = 0;
-    int64_t component_generation = 0;
-    next_step step = STEP_FAILED;
-    *status = wx_renewal_intend(renewal, err);
-    if (*status != WXTP_OK) {
-        return *status == WXTP_ERR_CONFLICT ? STEP_FROM_THE_TOP : STEP_FAILED;
+    wx_next next = WX_NEXT_FAILED;
+    const wxtp_status status = intend(renewal, err);
+    if (status != WXTP_OK) {
+        return status == WXTP_ERR_CONFLICT ? WX_NEXT_FROM_THE_TOP : WX_NEXT_FAILED;
     }
-    const wx_sent sent = ask_once(renewal, refresh_token, force, &got, &errcode, &component_generation, err);
-    *status = err->status;
+    question->may_send = lease_outlives_call;
+    question->may_send_user = &under_way;
+    const wx_sent sent = renewal->source->ask(renewal, question, &got, err);
     (*tries)++;
     if (sent == WX_SENT_OK) {
-        const bool same_refused_text = renewal->kind == WX_TOKEN_OWN && !force &&
-                                       renewal->held.access != NULL &&
-                                       renewal->held.refused_generation >= renewal->held.generation &&
-                                       strcmp(got.access, renewal->held.access) == 0;
-        if (same_refused_text) {
-            step = STEP_DEAD;
-        } else {
-            *status = wx_renewal_store(renewal, &got, err);
-            step = *status == WXTP_OK             ? STEP_STORED
-                   : *status == WXTP_ERR_CONFLICT ? STEP_FROM_THE_TOP
-                                                  : STEP_FAILED;
-        }
+        next = after_answer(renewal, question, &got, err);
     } else if (sent == WX_SENT_REFUSED) {
-        step = after_refusal(renewal, errcode, component_generation, err);
+        next = after_refusal(renewal, question, err);
     } else {
-        renewal->outcome_unknown = renewal->outcome_unknown || sent == WX_SENT_UNKNOWN;
-        const bool lease_over =
-            sent == WX_SENT_NOTHING && wx_boot_ms(op->core) >= renewal->lease.until_boot_ms;
-        const bool network = *status == WXTP_ERR_UNAVAILABLE;
-        if (lease_over) {
-            step = STEP_FROM_THE_TOP;
-        } else if (network && *tries < op->core->settings.max_tries &&
-                   wx_wait_patiently(op, wx_backoff_ms(op->core, *tries), err)) {
-            step = STEP_AGAIN;
-        }
+        next = after_silence(renewal, sent, *tries, err);
     }
     wx_unsaved_free(&got);
-    if (step == STEP_FAILED) {
-        *status = err->status;
-    }
-    return step;
+    return next;
 }
 
-/* Asks with the current refresh token, then with what recovery brings. `again`: start over from the lease. */
+static wx_next other_question(wx_renewal *renewal, wx_question *question, wx_err *err)
+{
+    if (renewal->source->other == NULL) {
+        return WX_NEXT_FAILED;
+    }
+    const wxtp_status status = renewal->source->other(renewal, question, err);
+    return status == WXTP_OK             ? WX_NEXT_AGAIN
+           : status == WXTP_ERR_CONFLICT ? WX_NEXT_FROM_THE_TOP
+                                         : WX_NEXT_FAILED;
+}
+
+/* Asks until a token is stored or nothing is left to ask. `again`: start over from the lease. */
 static wxtp_status ask_under_lease(wx_renewal *renewal, bool *again, wx_err *err)
 {
-    wx_recovery recovery = {0};
-    const char *refresh_token = renewal->held.refresh;
-    bool repeated_dead = false;
-    bool force = false;
+    wx_question question = {.refresh_token = renewal->held.refresh};
+    const bool nothing_to_send = renewal->source->needs_refresh_token && question.refresh_token == NULL;
+    wx_next next = nothing_to_send ? WX_NEXT_OTHER : WX_NEXT_AGAIN;
     int tries = 0;
-    wxtp_status status = WXTP_OK;
-    next_step step = STEP_AGAIN;
-    *again = false;
-    if (renewal->kind == WX_TOKEN_AUTHORIZER && refresh_token == NULL) {
-        status = wx_recovery_next(renewal, &recovery, false, &refresh_token, err);
-        step = status == WXTP_OK ? STEP_AGAIN : status == WXTP_ERR_CONFLICT ? STEP_FROM_THE_TOP : STEP_FAILED;
+    renewal->account_refused = false;
+    while (next == WX_NEXT_AGAIN || next == WX_NEXT_OTHER) {
+        next = next == WX_NEXT_OTHER ? other_question(renewal, &question, err)
+                                     : ask_once(renewal, &question, &tries, err);
     }
-    while (step == STEP_AGAIN) {
-        step = question(renewal, refresh_token, force, &tries, &status, err);
-        if (step == STEP_DEAD && renewal->kind == WX_TOKEN_OWN) {
-            status = may_force(renewal, err);
-            force = true;
-            step = status == WXTP_OK             ? STEP_AGAIN
-                   : status == WXTP_ERR_CONFLICT ? STEP_FROM_THE_TOP
-                                                 : STEP_FAILED;
-        } else if (step == STEP_DEAD && renewal->outcome_unknown && !repeated_dead) {
-            repeated_dead = true;
-            step = STEP_AGAIN;
-        } else if (step == STEP_DEAD || step == STEP_UNAUTHORIZED) {
-            status = wx_recovery_next(renewal, &recovery, step == STEP_UNAUTHORIZED, &refresh_token, err);
-            step = status == WXTP_OK             ? STEP_AGAIN
-                   : status == WXTP_ERR_CONFLICT ? STEP_FROM_THE_TOP
-                                                 : STEP_FAILED;
-        }
+    if (renewal->source->forget != NULL) {
+        renewal->source->forget(renewal);
     }
-    wx_recovery_free(&recovery);
-    *again = step == STEP_FROM_THE_TOP;
-    if (step != STEP_STORED) {
-        wx_renewal_give_up(renewal);
+    *again = next == WX_NEXT_FROM_THE_TOP;
+    if (next != WX_NEXT_STORED) {
+        give_up(renewal);
     }
-    return step == STEP_STORED ? WXTP_OK : *again ? WXTP_OK : status;
+    return next == WX_NEXT_FAILED ? err->status : WXTP_OK;
 }
 
 /* A token that is refused time and again, long before its end and not by us, is being refreshed by someone
@@ -553,12 +456,10 @@ static wxtp_status lead(wx_renewal *renewal, wx_err *err)
     const int64_t end_boot = wx_boot_ms(core) + 3 * lease_ms(renewal);
     wxtp_status status = store_unsaved(renewal, err);
     for (int round = 0; round < ROUNDS && status == WXTP_OK;) {
-        WX_AUTO_TOKEN component = {0};
         bool done = false;
         bool again = false;
-        /* Component first, then authorizer. */
-        if (renewal->kind == WX_TOKEN_AUTHORIZER) {
-            status = wx_token_component(renewal->op, &component, err);
+        if (renewal->source->prepare != NULL) {
+            status = renewal->source->prepare(renewal->op, err);
         }
         if (status == WXTP_OK) {
             status = take_lease(renewal, &done, err);
@@ -572,7 +473,7 @@ static wxtp_status lead(wx_renewal *renewal, wx_err *err)
         }
         status = foreign_refresher(renewal, err);
         if (status != WXTP_OK) {
-            wx_renewal_give_up(renewal);
+            give_up(renewal);
             return status;
         }
         status = ask_under_lease(renewal, &again, err);
@@ -590,7 +491,7 @@ static wxtp_status lead(wx_renewal *renewal, wx_err *err)
     return status;
 }
 
-void wx_renewal_key(const char *platform, const char *appid, char *key, size_t size)
+static void renewal_key(const char *platform, const char *appid, char *key, size_t size)
 {
     snprintf(key, size, "token:%s:%s", platform, appid);
 }
@@ -598,7 +499,7 @@ void wx_renewal_key(const char *platform, const char *appid, char *key, size_t s
 wxtp_status wx_renew(wx_renewal *renewal, wx_err *err)
 {
     wx_core *core = renewal->op->core;
-    wx_renewal_key(renewal->platform, renewal->appid, renewal->key, sizeof(renewal->key));
+    renewal_key(renewal->platform, renewal->appid, renewal->key, sizeof(renewal->key));
     const int64_t wait_ms = renewal->patient ? 4 * lease_ms(renewal) + core->settings.max_wait_ms : 0;
     wxtp_status status;
     do {
@@ -616,4 +517,57 @@ wxtp_status wx_renew(wx_renewal *renewal, wx_err *err)
     wx_held_free(&renewal->held);
     wx_flight_land(core, renewal->flight, status, err);
     return status;
+}
+
+/* ---- Serving ---- */
+
+static wxtp_status give(wx_held *held, wx_token *token)
+{
+    token->text = WX_TAKE(held->access);
+    token->generation = held->generation;
+    token->expires_ms = held->expires_ms;
+    return WXTP_OK;
+}
+
+wxtp_status wx_stored_token_get(wx_op *op, const wx_token_source *source, const wx_tenant *tenant,
+                                const char *platform, const char *appid, wx_token *token, wx_err *err)
+{
+    wx_core *core = op->core;
+    for (int round = 0; round < TOKEN_ROUNDS; round++) {
+        WX_AUTO_HELD held = {0};
+        wxtp_status status = wx_held_load(core, NULL, platform, appid, &held, err);
+        if (status != WXTP_OK) {
+            return status;
+        }
+        const bool usable = wx_held_usable(&held, wx_wall_ms(core));
+        wx_renewal renewal = {.op = op,
+                              .source = source,
+                              .tenant = tenant,
+                              .platform = platform,
+                              .appid = appid,
+                              .seen_generation = held.generation,
+                              .want = WX_WANT_GOOD,
+                              .patient = !usable};
+        if (usable && (round > 0 || !wx_held_due(&held, wx_wall_ms(core)))) {
+            return give(&held, token);
+        }
+        char key[2 * WX_APPID_MAX + 16];
+        renewal_key(platform, appid, key, sizeof(key));
+        if (usable && wx_boot_ms(core) < wx_flight_retry_at_ms(core, key)) {
+            return give(&held, token);
+        }
+        status = wx_renew(&renewal, err);
+        if (status != WXTP_OK && !usable) {
+            wx_err_tenant(err, appid[0] != '\0' ? appid : err->tenant);
+            return status;
+        }
+        if (status != WXTP_OK && status != WXTP_ERR_STATE) {
+            /* The old token serves while its renewal fails. */
+            wx_log(&core->log, WXTP_LOG_WARNING, "%s: early renewal failed, the old token serves on: %s",
+                   appid[0] != '\0' ? appid : platform, err->message);
+        }
+    }
+    wx_fail(err, WXTP_ERR_CREDENTIALS, "WeChat gives no token that is good for 5 seconds");
+    wx_err_tenant(err, appid);
+    return err->status;
 }

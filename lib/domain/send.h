@@ -33,11 +33,4 @@ typedef enum wx_sent {
 wx_sent wx_send(wx_core *core, const wx_request *request, wx_answer *answer, int64_t *sent_wall_ms,
                 int64_t *duration_ms, wx_err *err);
 
-/* A call of the platform itself, with the component token where its row has a token parameter: a refused
- * component token is renewed and the call made once more; busy answers are tried again with the operation's
- * patience when `repeat_safe`. The component's own quota (45009) is remembered. */
-wx_sent wx_send_platform(wx_op *op, wx_platform_call call, const char *body, const char *wants,
-                         const char *const *secrets, int secret_count, bool repeat_safe, wx_answer *answer,
-                         wx_err *err);
-
 #endif

@@ -6,8 +6,8 @@
 
 #include "base/text.h"
 #include "domain/account.h"
+#include "domain/held.h"
 #include "domain/storage.h"
-#include "domain/token.h"
 
 enum { PAGE_MAX = 500, WORKERS_MAX = 256, AWAY_MAX = 10, SEEN_FIRST = 1024 };
 
@@ -42,8 +42,7 @@ typedef struct sync_run {
     wx_err end; /* why the run cannot go on; status WXTP_OK while it can */
 } sync_run;
 
-/* ---- Who was taken up already
- * ---------------------------------------------------------------------------------- */
+/* ---- Who was taken up already ---- */
 
 static void seen_place(seen *self, uint64_t hash)
 {
@@ -85,8 +84,7 @@ static bool seen_add(wx_core *core, seen *self, const char *appid, bool *news)
     return true;
 }
 
-/* ---- One tenant
- * ------------------------------------------------------------------------------------------------ */
+/* ---- One tenant ---- */
 
 typedef struct stored_as {
     bool found, removed, without_profile;
@@ -205,8 +203,7 @@ static wxtp_status sync_one(sync_run *run, const sync_entry *entry, outcome *out
     return entry->refresh_token ? adopt_from_list(run, entry, &out->repaired, err) : WXTP_OK;
 }
 
-/* ---- Counting
- * -------------------------------------------------------------------------------------------------- */
+/* ---- Counting ---- */
 
 /* What concerns every tenant alike ends the run. */
 static bool is_general(wxtp_status status)
@@ -265,8 +262,7 @@ static void count_one(sync_run *run, const sync_entry *entry, wxtp_status status
     pthread_mutex_unlock(&run->lock);
 }
 
-/* ---- A page of tenants over several threads
- * --------------------------------------------------------------------- */
+/* ---- A page of tenants over several threads ---- */
 
 static const sync_entry *take_next(sync_run *run)
 {
@@ -357,8 +353,7 @@ static bool take_up(sync_run *run, const char *appid, const char *refresh_token)
     return true;
 }
 
-/* ---- Where the tenants come from
- * -------------------------------------------------------------------------------- */
+/* ---- Where the tenants come from ---- */
 
 static bool see_listed(void *user, const char *appid, const char *refresh_token, int64_t auth_time_s,
                        int64_t total)

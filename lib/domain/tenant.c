@@ -6,8 +6,7 @@
 
 #include "domain/storage.h"
 
-/* ---- Copying
- * ------------------------------------------------------------------------------------------------- */
+/* ---- Copying ---- */
 
 static const char *or_empty(const char *text)
 {
@@ -100,8 +99,7 @@ void wx_tenant_free_at(wx_tenant **tenant)
     wx_tenant_free(*tenant);
 }
 
-/* ---- Finding
- * ------------------------------------------------------------------------------------------------- */
+/* ---- Finding ---- */
 
 wxtp_status wx_tenant_load(wx_core *core, wxtp_tx *tx, const char *platform, const char *appid,
                            wx_tenant **tenant, wx_err *err)
@@ -175,8 +173,7 @@ wxtp_status wx_tenant_find(wx_core *core, const char *appid, wx_tenant **tenant,
     return WXTP_OK;
 }
 
-/* ---- Reading
- * ------------------------------------------------------------------------------------------------- */
+/* ---- Reading ---- */
 
 wxtp_tenant_row wx_tenant_row_new(const char *platform, const char *appid, int64_t now_ms)
 {
@@ -246,8 +243,7 @@ bool wx_tenant_has_set(const wx_tenant *tenant, int set)
     return false;
 }
 
-/* ---- Changing
- * ------------------------------------------------------------------------------------------------ */
+/* ---- Changing ---- */
 
 wxtp_status wx_tenant_change(wx_core *core, wxtp_tx *tx, const char *platform, const char *appid,
                              bool (*change)(void *user, wxtp_tenant_row *row), void *user, wx_err *err)

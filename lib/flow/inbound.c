@@ -74,8 +74,7 @@ wxtp_status wx_inbound_receive(wx_op *op, const char *query, const void *body, s
     return status;
 }
 
-/* ---- After the answer
- * ------------------------------------------------------------------------------------------- */
+/* ---- After the answer ---- */
 
 /* "CODE_from_api" to the user who sent the code: that is what the release test looks for. */
 static wxtp_status send_test_message(wx_op *op, const wxtp_push *push, const char *appid, wx_err *err)

@@ -33,6 +33,10 @@ typedef struct wx_runner {
  * progress. */
 void wx_runner_work(wx_runner *runner, bool first, bool speaks);
 
+/* Runs workers until none is left. The calling thread keeps the lease and tells progress; alone, it works
+ * itself. */
+void wx_runner_run(wx_runner *runner);
+
 /* Ends the run; the first reason given counts. Returns whether this was it. */
 bool wx_runner_end(wx_runner *runner, const wx_err *why);
 bool wx_runner_ending(wx_runner *runner);
@@ -45,5 +49,7 @@ wxtp_status wx_runner_heartbeat(wx_runner *runner, wx_err *err);
 void wx_runner_upkeep(wx_runner *runner);
 /* Shows the newest picture to the caller, about five times a second; ends the run when the caller says so. */
 void wx_runner_tell(wx_runner *runner, bool at_once);
+/* Asks the caller, as wxtp_job_progress; `err` is set when the answer is no. */
+bool wx_runner_go_on(const wx_runner *runner, const wxtp_job *job, wx_err *err);
 
 #endif

@@ -22,8 +22,7 @@ static wxtp_status ignored(wxtp_push *push, const char *why)
     return WXTP_OK;
 }
 
-/* ---- Rows
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- Rows ---- */
 
 static wxtp_status put_row(wx_core *core, wxtp_tx *tx, wxtp_tenant_row *row, wx_err *err)
 {
@@ -70,8 +69,7 @@ static wxtp_status tell_cloud(wx_core *core, wxtp_tx *tx, const wxtp_push *push,
     return status == WXTP_ERR_NOT_FOUND ? WXTP_OK : status;
 }
 
-/* ---- authorized, updateauthorized
- * --------------------------------------------------------------------------------- */
+/* ---- authorized, updateauthorized ---- */
 
 static const char *code_of(const wxtp_push *push)
 {
@@ -163,8 +161,7 @@ static wxtp_status apply_authorized(wx_core *core, wxtp_tx *tx, wxtp_push *push,
                : ignored(push, "its code was exchanged before the removal");
 }
 
-/* ---- unauthorized
- * ------------------------------------------------------------------------------------------------- */
+/* ---- unauthorized ---- */
 
 /* Whether WeChat's time leaves open which of two events was first. */
 static bool in_doubt(const wxtp_push *push, const wxtp_tenant_row *row)
@@ -223,8 +220,7 @@ static wxtp_status apply_unauthorized(wx_core *core, wxtp_tx *tx, wxtp_push *pus
     return status == WXTP_OK ? tell_cloud(core, tx, push, WXTP_TENANT_UNAUTHORIZED, &cloud, err) : status;
 }
 
-/* ---- The ticket
- * --------------------------------------------------------------------------------------------------- */
+/* ---- The ticket ---- */
 
 static wxtp_status apply_ticket(wx_core *core, wxtp_tx *tx, wxtp_push *push, const wx_push_doubt *doubt,
                                 wx_err *err)
@@ -238,8 +234,7 @@ static wxtp_status apply_ticket(wx_core *core, wxtp_tx *tx, wxtp_push *push, con
     return status == WXTP_OK && !push->applied ? ignored(push, older) : status;
 }
 
-/* ---- Which is which
- * ----------------------------------------------------------------------------------------------- */
+/* ---- Which is which ---- */
 
 static wxtp_status apply_authorization(wx_core *core, wxtp_tx *tx, wxtp_push *push,
                                        const wx_push_doubt *doubt, wx_err *err)
@@ -291,8 +286,7 @@ wxtp_status wx_push_recall_code(wx_core *core, wxtp_tx *tx, wxtp_push *push, wx_
     return push->code ? WXTP_OK : wx_fail_nomem(err);
 }
 
-/* ---- Doubt
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- Doubt ---- */
 
 void wx_push_doubt_free(wx_push_doubt *doubt)
 {

@@ -28,8 +28,7 @@ static const char hint_appid[] =
     "platform is set to push to.";
 static const char hint_body[] = "Hand over the query string and the body exactly as they came over HTTP.";
 
-/* ---- The query
- * -------------------------------------------------------------------------------------------------- */
+/* ---- The query ---- */
 
 typedef struct asked {
     wx_buf timestamp, nonce, signature;
@@ -59,8 +58,7 @@ static wxtp_status read_query(wx_core *core, const char *query, asked *self, wx_
     return WXTP_OK;
 }
 
-/* ---- XML
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- XML ---- */
 
 static wxtp_status parse(wx_core *core, const char *text, size_t len, const char *where, wx_xml *xml,
                          wx_err *err)
@@ -80,8 +78,7 @@ static wxtp_status parse(wx_core *core, const char *text, size_t len, const char
     return err->status;
 }
 
-/* ---- The envelope
- * ----------------------------------------------------------------------------------------------- */
+/* ---- The envelope ---- */
 
 static bool signed_with(const char *token, const asked *query, const char *sealed)
 {
@@ -158,8 +155,7 @@ static wxtp_status decrypt(const wx_component *component, const char *sealed, wx
     return fault_of(told, err);
 }
 
-/* ---- What is inside
- * --------------------------------------------------------------------------------------------- */
+/* ---- What is inside ---- */
 
 static wxtp_status identify(wxtp_push *push, const wx_buf *plain, wx_err *err)
 {

@@ -7,12 +7,13 @@
 
 enum { WX_PUSH_MAX = 1 << 20 };
 
-/* Verifies, decrypts and parses; fills id, kind, event, component, authorizer, create time and fields. Changes nothing. */
-wxtp_status wx_push_open(wx_core *core, const wx_component *component, const char *query, const void *body, size_t len,
-                         wxtp_push *push, wx_err *err);
+/* Verifies, decrypts and parses; fills id, kind, event, component, authorizer, create time and fields.
+ * Changes nothing. */
+wxtp_status wx_push_open(wx_core *core, const wx_component *component, const char *query, const void *body,
+                         size_t len, wxtp_push *push, wx_err *err);
 /* Seals a passive reply with the key that the push was sealed with. */
-wxtp_status wx_push_seal(wx_core *core, const wx_component *component, const wxtp_push *push, const char *message,
-                         char **reply, wx_err *err);
+wxtp_status wx_push_seal(wx_core *core, const wx_component *component, const wxtp_push *push,
+                         const char *message, char **reply, wx_err *err);
 /* The release test of WeChat's network: what it wants as a passive reply, and whom CODE_from_api goes to. */
 wxtp_status wx_push_release_test(wx_core *core, const wx_component *component, wxtp_push *push, wx_err *err);
 

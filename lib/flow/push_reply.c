@@ -59,8 +59,7 @@ wxtp_status wx_push_seal(wx_core *core, const wx_component *component, const wxt
     return *reply ? WXTP_OK : wx_fail_nomem(err);
 }
 
-/* ---- The release test
- * ------------------------------------------------------------------------------------------- */
+/* ---- The release test ---- */
 
 static const char *const test_accounts[] = {"gh_3c884a361561", "gh_8dad206e9538"};
 static const char test_text[] = "TESTCOMPONENT_MSG_TYPE_TEXT";

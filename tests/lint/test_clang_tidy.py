@@ -78,5 +78,9 @@ with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as p
         if done is None:
             lint.found(path, 1, f"not looked at within {SECONDS} s; run it again to go on from here")
         elif done.returncode != 0:
-            lint.say(re.sub(rf"{re.escape(str(lint.SOURCE))}/", "", done.stdout.rstrip() or done.stderr.rstrip()))
+            text = re.sub(rf"{re.escape(str(lint.SOURCE))}/", "", done.stdout.rstrip() or done.stderr.rstrip())
+            # The way to a finding is long; `clang-tidy -p build/gcc FILE` shows it.
+            short = [line for line in text.splitlines() if re.search(r":\d+:\d+: (error|warning):", line)]
+            for line in short or [text]:
+                lint.say(line)
 lint.finish()

@@ -29,17 +29,7 @@ static int setup(void **state)
     wxtp_tenant_row row = fixture_service_account(fx, APPID);
     fixture_put_tenant(fx, &row);
     fixture_put_token(fx, FIXTURE_COMPONENT, APPID, "access-1", "refresh-1");
-    if (!fx->core->pacer)
-        fx->core->pacer = wx_pacer_new(NULL);
     return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture *fx = *state;
-    wx_pacer_free(fx->core->pacer);
-    fx->core->pacer = NULL;
-    return fixture_teardown(state);
 }
 
 static wxtp_status on_record(void *user, wxtp_tx *tx, const wx_err *error, bool final, wx_err *err)
@@ -112,7 +102,8 @@ static audit read_audit(fixture *fx)
 static void answer(fixture *fx, int times, int64_t errcode)
 {
     char body[128];
-    snprintf(body, sizeof body, "{\"errcode\":%lld,\"errmsg\":\"as told rid: 5f0c-11-22\"}", (long long)errcode);
+    snprintf(body, sizeof body, "{\"errcode\":%lld,\"errmsg\":\"as told rid: 5f0c-11-22\"}",
+             (long long)errcode);
     fake_http_on(&fx->http, PATH, NULL, times, body);
 }
 
@@ -386,11 +377,13 @@ static void an_address_that_wechat_saw_is_named(void **state)
     tries t = {0};
     wx_err err;
     fake_http_on(&fx->http, PATH, NULL, 1,
-                 "{\"errcode\":40164,\"errmsg\":\"invalid ip 203.0.113.7 ipv6 ::ffff:203.0.113.7, not in whitelist\"}");
+                 "{\"errcode\":40164,\"errmsg\":\"invalid ip 203.0.113.7 ipv6 ::ffff:203.0.113.7, not in "
+                 "whitelist\"}");
     assert_int_equal(call(fx, &t, &err), WXTP_ERR_CONFIGURATION);
     assert_non_null(strstr(err.hint, "203.0.113.7"));
     fake_http_on(&fx->http, PATH, NULL, 1,
-                 "{\"errcode\":61004,\"errmsg\":\"access clientip is not registered requestIP: 2001:db8::9 rid: 5-6\"}");
+                 "{\"errcode\":61004,\"errmsg\":\"access clientip is not registered requestIP: 2001:db8::9 "
+                 "rid: 5-6\"}");
     assert_int_equal(call(fx, &t, &err), WXTP_ERR_CONFIGURATION);
     assert_non_null(strstr(err.hint, "2001:db8::9"));
 }
@@ -421,7 +414,7 @@ static void a_cloud_call_goes_to_the_cloud_base_without_a_token(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_success_is_recorded_with_its_openids),
         TEST(each_errcode_ends_in_its_status_after_its_tries),

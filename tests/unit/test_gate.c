@@ -15,15 +15,19 @@
 #define HOUR_MS (60 * MINUTE_MS)
 
 /* certified service account with set 2 */
-static const char info_yes[] =
-    "{\"authorizer_info\":{\"nick_name\":\"Shop\",\"service_type_info\":{\"id\":2},\"verify_type_info\":{\"id\":0},"
-    "\"account_status\":1},\"authorization_info\":{\"authorizer_appid\":\"" APPID
-    "\",\"authorizer_refresh_token\":\"refresh-token-1\",\"func_info\":[{\"funcscope_category\":{\"id\":2}}]}}";
+static const char info_yes[] = "{\"authorizer_info\":{\"nick_name\":\"Shop\",\"service_type_info\":{\"id\":2}"
+                               ",\"verify_type_info\":{\"id\":0},"
+                               "\"account_status\":1},\"authorization_info\":{\"authorizer_appid\":\"" APPID
+                               "\",\"authorizer_refresh_token\":\"refresh-token-1\",\"func_info\":[{"
+                               "\"funcscope_category\":{\"id\":2}}]}}";
 static const char info_uncertified[] =
-    "{\"authorizer_info\":{\"nick_name\":\"Shop\",\"service_type_info\":{\"id\":2},\"verify_type_info\":{\"id\":-1},"
+    "{\"authorizer_info\":{\"nick_name\":\"Shop\",\"service_type_info\":{\"id\":2},\"verify_type_info\":{"
+    "\"id\":-1},"
     "\"account_status\":1},\"authorization_info\":{\"authorizer_appid\":\"" APPID
-    "\",\"authorizer_refresh_token\":\"refresh-token-1\",\"func_info\":[{\"funcscope_category\":{\"id\":2}}]}}";
-static const char info_gone[] = "{\"errcode\":61003,\"errmsg\":\"component is not authorized by this account rid: 1-2-3\"}";
+    "\",\"authorizer_refresh_token\":\"refresh-token-1\",\"func_info\":[{\"funcscope_category\":{\"id\":2}}]}"
+    "}";
+static const char info_gone[] =
+    "{\"errcode\":61003,\"errmsg\":\"component is not authorized by this account rid: 1-2-3\"}";
 
 static const wx_api *api_named(fixture *fx, const char *name)
 {
@@ -41,20 +45,21 @@ static const wx_api *unblacklist(fixture *fx)
     return api_named(fx, "batchUnblacklist");
 }
 
-/* ---- The pure judgement ------------------------------------------------------------------------------------------ */
+/* ---- The pure judgement ---- */
 
 enum { OF_AUTHORIZER, OF_OWN, OF_CLOUD, OF_CLOUD_OF_PLATFORM };
 
 static const struct {
     const char *text;
     bool grants;
-} set_lists[] = {{"", false},       {"1", false},      {"2", true},           {"100", true},
+} set_lists[] = {{"", false},      {"1", false},     {"2", true},          {"100", true},
                  {"1,2,15", true}, {"20,22", false}, {"12,21,200", false}, {"1,100", true}};
 
 static const struct {
     int id;
     bool certified;
-} verify_types[] = {{-1, false}, {0, true}, {1, false}, {2, false}, {3, true}, {4, true}, {5, true}, {6, false}, {99, false}};
+} verify_types[] = {{-1, false}, {0, true}, {1, false}, {2, false}, {3, true},
+                    {4, true},   {5, true}, {6, false}, {99, false}};
 
 static const struct {
     int id;
@@ -62,8 +67,8 @@ static const struct {
 } account_statuses[] = {{0, true}, {1, true}, {14, false}, {16, false}, {18, true}, {19, false}};
 
 /* What the words of the contract say, written down once more and in another way than the gate has it. */
-static const char *expected(int credential, wxtp_account account, bool certified, bool granted, wxtp_tenant_status status,
-                            bool is_active, bool cloud_call)
+static const char *expected(int credential, wxtp_account account, bool certified, bool granted,
+                            wxtp_tenant_status status, bool is_active, bool cloud_call)
 {
     const bool profile = credential == OF_AUTHORIZER || credential == OF_CLOUD_OF_PLATFORM;
     if (account == WXTP_ACCOUNT_MINI_PROGRAM || account == WXTP_ACCOUNT_OTHER)
@@ -92,7 +97,8 @@ static const char *expected(int credential, wxtp_account account, bool certified
 
 static wxtp_tenant_row row_of(int credential)
 {
-    wxtp_tenant_row row = wx_tenant_row_new(credential == OF_AUTHORIZER ? FIXTURE_COMPONENT : "", APPID, FAKE_EPOCH_MS);
+    wxtp_tenant_row row =
+        wx_tenant_row_new(credential == OF_AUTHORIZER ? FIXTURE_COMPONENT : "", APPID, FAKE_EPOCH_MS);
     row.credential = credential == OF_AUTHORIZER ? WXTP_CREDENTIAL_AUTHORIZER
                      : credential == OF_OWN      ? WXTP_CREDENTIAL_OWN
                                                  : WXTP_CREDENTIAL_CLOUD;
@@ -120,7 +126,8 @@ static void I6_the_whole_table_of_kinds_is_judged_by_the_contract(void **state)
         for (int account = WXTP_ACCOUNT_UNKNOWN; account <= WXTP_ACCOUNT_OTHER; account++)
             for (size_t v = 0; v < sizeof verify_types / sizeof *verify_types; v++)
                 for (size_t s = 0; s < sizeof set_lists / sizeof *set_lists; s++)
-                    for (int status = WXTP_TENANT_AUTHORIZING; status <= WXTP_TENANT_REAUTHORIZATION_REQUIRED; status++)
+                    for (int status = WXTP_TENANT_AUTHORIZING; status <= WXTP_TENANT_REAUTHORIZATION_REQUIRED;
+                         status++)
                         for (size_t a = 0; a < sizeof account_statuses / sizeof *account_statuses; a++)
                             for (size_t c = 0; c < fx->core->catalog_count; c++) {
                                 char hint[WX_HINT_MAX];
@@ -131,13 +138,17 @@ static void I6_the_whole_table_of_kinds_is_judged_by_the_contract(void **state)
                                 row.account_status = account_statuses[a].id;
                                 const wx_api *api = &fx->core->catalog[c];
                                 const char *wanted =
-                                    expected(credential, row.account, verify_types[v].certified, set_lists[s].grants,
-                                             row.status, account_statuses[a].active, strcmp(api->name, "batchBlacklist") != 0);
+                                    expected(credential, row.account, verify_types[v].certified,
+                                             set_lists[s].grants, row.status, account_statuses[a].active,
+                                             strcmp(api->name, "batchBlacklist") != 0);
                                 const char *got = judge(fx, &row, api, hint);
-                                if ((wanted == NULL) != (got == NULL) || (wanted && strcmp(wanted, got) != 0)) {
-                                    fail_msg("credential %d account %d verify %d sets '%s' status %d/%d: %s, not %s",
-                                             credential, account, row.verify_type, row.permission_sets, status,
-                                             row.account_status, got ? got : "yes", wanted ? wanted : "yes");
+                                if ((wanted == NULL) != (got == NULL) ||
+                                    (wanted && strcmp(wanted, got) != 0)) {
+                                    fail_msg("credential %d account %d verify %d sets '%s' status %d/%d: %s, "
+                                             "not %s",
+                                             credential, account, row.verify_type, row.permission_sets,
+                                             status, row.account_status, got ? got : "yes",
+                                             wanted ? wanted : "yes");
                                 }
                                 assert_int_equal(hint[0] == '\0', got == NULL);
                                 judged++;
@@ -200,8 +211,11 @@ static void I6_holds_are_told_after_the_facts(void **state)
     wx_err err = {0};
     wxtp_tenant_row row = fixture_service_account(fx, APPID);
     assert_int_equal(wx_tenant_copy(fx->core, &row, &tenant, &err), WXTP_OK);
-    wx_gate_facts facts = {
-        .tenant = tenant, .api = unblacklist(fx), .now_ms = 1000, .refused_until_ms = 1001, .quota_until_ms = 1001};
+    wx_gate_facts facts = {.tenant = tenant,
+                           .api = unblacklist(fx),
+                           .now_ms = 1000,
+                           .refused_until_ms = 1001,
+                           .quota_until_ms = 1001};
     assert_string_equal(wx_gate_judge(&facts, hint), "refused_by_wechat");
     facts.refused_until_ms = 1000; /* over: it may be probed */
     assert_string_equal(wx_gate_judge(&facts, hint), "quota_exhausted");
@@ -231,7 +245,7 @@ static void I6_hints_name_the_remedy(void **state)
     assert_non_null(strstr(hint, "authorize-url"));
 }
 
-/* ---- Before a call ----------------------------------------------------------------------------------------------- */
+/* ---- Before a call ---- */
 
 static wxtp_status pass(fixture *fx, wx_err *err)
 {
@@ -409,7 +423,7 @@ static void I13_a_profile_from_the_future_is_read_again(void **state)
     assert_int_equal(fake_http_count(&fx->http, INFO_PATH), 1);
 }
 
-/* ---- Refused after a yes ----------------------------------------------------------------------------------------- */
+/* ---- Refused after a yes ---- */
 
 static wx_tenant *load(fixture *fx, const char *platform)
 {
@@ -486,7 +500,8 @@ static void I6_a_success_ends_a_kept_refusal_and_a_quota(void **state)
     wx_err err = {0};
     put(fx, 0, WXTP_TENANT_AUTHORIZED);
     fake_http_on(&fx->http, INFO_PATH, NULL, -1, info_yes);
-    fake_http_on(&fx->http, QUOTA_PATH, NULL, -1, "{\"errcode\":0,\"quota\":{\"daily_limit\":10,\"used\":10,\"remain\":0}}");
+    fake_http_on(&fx->http, QUOTA_PATH, NULL, -1,
+                 "{\"errcode\":0,\"quota\":{\"daily_limit\":10,\"used\":10,\"remain\":0}}");
     refuse_by_wechat(fx, FIXTURE_COMPONENT, 48001, &err);
     WX_AUTO_TENANT *tenant = load(fx, FIXTURE_COMPONENT);
     assert_int_equal(wx_gate_quota(fx->op, tenant, unblacklist(fx), 45009, &err), WXTP_OK);
@@ -558,7 +573,7 @@ static void I6_a_success_proves_an_undeclared_account_able(void **state)
     assert_int_equal(after->row.used_ms, fake_clock_wall(&fx->clock));
 }
 
-/* ---- Quota ------------------------------------------------------------------------------------------------------- */
+/* ---- Quota ---- */
 
 static void I10_a_quota_holds_until_midnight_in_beijing(void **state)
 {
@@ -586,7 +601,8 @@ static void I10_a_quota_that_was_cleared_holds_a_minute(void **state)
     fixture *fx = *state;
     wx_err err = {0};
     put(fx, 0, WXTP_TENANT_AUTHORIZED);
-    fake_http_on(&fx->http, QUOTA_PATH, NULL, -1, "{\"errcode\":0,\"quota\":{\"daily_limit\":10,\"used\":1,\"remain\":9}}");
+    fake_http_on(&fx->http, QUOTA_PATH, NULL, -1,
+                 "{\"errcode\":0,\"quota\":{\"daily_limit\":10,\"used\":1,\"remain\":9}}");
     WX_AUTO_TENANT *tenant = load(fx, FIXTURE_COMPONENT);
     assert_int_equal(wx_gate_quota(fx->op, tenant, unblacklist(fx), 45009, &err), WXTP_OK);
     assert_refused(fx, WXTP_ERR_QUOTA, "quota_exhausted");
@@ -594,7 +610,7 @@ static void I10_a_quota_that_was_cleared_holds_a_minute(void **state)
     assert_passes(fx);
 }
 
-/* ---- Finding ----------------------------------------------------------------------------------------------------- */
+/* ---- Finding ---- */
 
 static void an_appid_that_stands_for_two_is_ambiguous(void **state)
 {

@@ -1,12 +1,15 @@
 /* Jobs: every openid accounted for, in every state, through every pause. */
 #include "fixture.h"
 
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-#include "domain/pacer.h"
 #include "flow/job_inner.h"
 
 #define APPID "wx00000000000000a1"
@@ -26,15 +29,7 @@ static int setup(void **state)
     wxtp_tenant_row row = fixture_service_account(fx, APPID);
     fixture_put_tenant(fx, &row);
     fixture_put_token(fx, FIXTURE_COMPONENT, APPID, "access-1", "refresh-1");
-    fx->core->pacer = wx_pacer_new(NULL);
     return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture *fx = *state;
-    wx_pacer_free(fx->core->pacer);
-    return fixture_teardown(state);
 }
 
 typedef struct list {
@@ -113,7 +108,8 @@ static void verify(wx_core *core, const char *id)
         assert_int_equal(batch.finished, here == 0);
         pending += here;
     }
-    assert_int_equal(wx_ops(core)->exception_list(scope.tx, id, -1, 0, 1000000, count_exception, &c), WXTP_OK);
+    assert_int_equal(wx_ops(core)->exception_list(scope.tx, id, -1, 0, 1000000, count_exception, &c),
+                     WXTP_OK);
     const wxtp_job_row *row = &job->row;
     assert_int_equal(row->requested, row->succeeded + row->invalid + row->failed + row->pending);
     assert_int_equal(row->pending, pending);
@@ -140,8 +136,8 @@ static wxtp_status run(fixture *fx, const char *id, wxtp_job_run_mode mode)
     return status;
 }
 
-static void expect(fixture *fx, const char *id, wxtp_job_state state, int64_t done, int64_t invalid, int64_t failed,
-                   int64_t pending)
+static void expect(fixture *fx, const char *id, wxtp_job_state state, int64_t done, int64_t invalid,
+                   int64_t failed, int64_t pending)
 {
     wxtp_job *job = load(fx, id);
     assert_int_equal(job->row.state, state);
@@ -189,7 +185,8 @@ static void a_list_is_counted_and_nothing_is_called(void **state)
     assert_int_equal(run(fx, id, WXTP_JOB_RUN), WXTP_OK);
     expect(fx, id, WXTP_JOB_DONE, 3, 2, 0, 0);
     assert_int_equal(fake_http_count(&fx->http, PATH), 1);
-    assert_string_equal(fake_http_request(&fx->http, PATH, 0)->body, "{\"openid_list\":[\"o1\",\"o2\",\"o3\"]}");
+    assert_string_equal(fake_http_request(&fx->http, PATH, 0)->body,
+                        "{\"openid_list\":[\"o1\",\"o2\",\"o3\"]}");
 }
 
 static bool count_job(void *user, const wxtp_job_row *row)
@@ -257,7 +254,8 @@ static void a_forecast_counts_and_leaves_nothing(void **state)
     wx_err err;
     wxtp_job_forecast forecast = {.struct_size = sizeof forecast};
     list l = {.openids = openids, .count = 4};
-    assert_int_equal(wx_job_forecast(fx->op, APPID, CALL, read_list, &l, see_invalid, &forecast, &err), WXTP_OK);
+    assert_int_equal(wx_job_forecast(fx->op, APPID, CALL, read_list, &l, see_invalid, &forecast, &err),
+                     WXTP_OK);
     assert_true(forecast.allowed);
     assert_int_equal(forecast.requested, 3);
     assert_int_equal(forecast.duplicates, 1);
@@ -265,7 +263,8 @@ static void a_forecast_counts_and_leaves_nothing(void **state)
     assert_int_equal(forecast.pending, 2);
     assert_int_equal(forecast.calls, 1);
     list many = {.pattern = "x", .count = 41};
-    assert_int_equal(wx_job_forecast(fx->op, "wxnobody", CALL, read_list, &many, NULL, &forecast, &err), WXTP_OK);
+    assert_int_equal(wx_job_forecast(fx->op, "wxnobody", CALL, read_list, &many, NULL, &forecast, &err),
+                     WXTP_OK);
     assert_false(forecast.allowed);
     assert_string_equal(forecast.reason, "unknown_tenant");
     assert_int_equal(forecast.calls, 3);
@@ -522,7 +521,8 @@ static void progress_may_stop_a_job(void **state)
     wxtp_job *job = NULL;
     create_many(fx, "x", 100, id);
     fake_http_handle(&fx->http, PATH, NULL, -1, slow, fx);
-    assert_int_equal(wx_job_run(fx->op, id, WXTP_JOB_RUN, not_any_more, &more, &job, &err), WXTP_ERR_INTERRUPTED);
+    assert_int_equal(wx_job_run(fx->op, id, WXTP_JOB_RUN, not_any_more, &more, &job, &err),
+                     WXTP_ERR_INTERRUPTED);
     assert_int_equal(job->row.state, WXTP_JOB_PAUSED);
     assert_int_equal(job->row.paused_by, WXTP_PAUSED_BY_INTERRUPTED);
     assert_int_equal(job->row.succeeded, 40);
@@ -817,7 +817,8 @@ static void misbehave(void *user, const fake_request *request, fake_reply *reply
         reply->body = "{\"errcode\":45011,\"errmsg\":\"too often\"}";
         break;
     case 6:
-        reply->body = dice % 7 ? "{\"errcode\":45009,\"errmsg\":\"quota\"}" : "{\"errcode\":40164,\"errmsg\":\"ip\"}";
+        reply->body =
+            dice % 7 ? "{\"errcode\":45009,\"errmsg\":\"quota\"}" : "{\"errcode\":40164,\"errmsg\":\"ip\"}";
         break;
     default:
         break;
@@ -867,9 +868,90 @@ static void I7_the_equation_holds_with_many_workers_through_every_fault(void **s
     survive(*state, 8);
 }
 
+/* A process that dies at its n-th commit, before or after it; WeChat outlives it in shared memory. */
+typedef struct world {
+    atomic_int calls[64]; /* that carried the batch, by its first openid's number / 20 */
+    atomic_int commits, dies_at;
+    bool before;
+    const wxtp_store_ops *ops;
+} world;
+
+static world *the_world;
+
+static wxtp_status dying_commit(wxtp_tx *tx)
+{
+    world *w = the_world;
+    const bool now = atomic_fetch_add(&w->commits, 1) + 1 == atomic_load(&w->dies_at);
+    if (now && w->before)
+        raise(SIGKILL);
+    const wxtp_status status = w->ops->commit(tx);
+    if (now)
+        raise(SIGKILL);
+    return status;
+}
+
+static void count_batch(void *user, const fake_request *request, fake_reply *reply)
+{
+    world *w = user;
+    const char *first = strstr(request->body, "ox");
+    assert_non_null(first);
+    atomic_fetch_add(&w->calls[atoi(first + 2) / 20], 1);
+    wechat(NULL, request, reply);
+}
+
+/* The child uses nothing of the parent's handles but the path. Returns whether it was killed. */
+static bool run_and_die(fixture *fx, const char *id)
+{
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        fixture_node node;
+        wx_err err;
+        wxtp_job *job = NULL;
+        fixture_open_node(fx, &node);
+        wxtp_store_ops ops = *node.core.store->ops;
+        the_world->ops = node.core.store->ops;
+        ops.commit = dying_commit;
+        node.core.store->ops = &ops;
+        (void)wx_job_run(&node.op, id, WXTP_JOB_RUN, NULL, NULL, &job, &err);
+        _exit(0);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFSIGNALED(status);
+}
+
+static void I7_after_a_kill_at_any_commit_at_most_what_was_in_flight_is_repeated(void **state)
+{
+    fixture *fx = *state;
+    the_world = mmap(NULL, sizeof *the_world, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true(the_world != MAP_FAILED);
+    fake_http_handle(&fx->http, PATH, NULL, -1, count_batch, the_world);
+    for (int at = 1; at <= 16; at++) {
+        for (int before = 0; before <= 1; before++) {
+            char id[64];
+            memset(the_world, 0, sizeof *the_world);
+            the_world->before = before;
+            atomic_store(&the_world->dies_at, at);
+            create_many(fx, "x", 100, id);
+            if (run_and_die(fx, id))
+                verify(fx->core, id);
+            assert_int_equal(run(fx, id, WXTP_JOB_RUN), WXTP_OK);
+            expect(fx, id, WXTP_JOB_DONE, 100, 0, 0, 0);
+            int repeated = 0;
+            for (int batch = 0; batch < 5; batch++) {
+                assert_true(atomic_load(&the_world->calls[batch]) >= 1);
+                repeated += atomic_load(&the_world->calls[batch]) - 1;
+            }
+            assert_true(repeated <= 1);
+        }
+    }
+    munmap(the_world, sizeof *the_world);
+}
+
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_list_is_counted_and_nothing_is_called),
         TEST(what_cannot_be_a_job_leaves_none),
@@ -894,6 +976,7 @@ int main(void)
         TEST(I7_a_dead_runners_claims_are_free_at_once),
         TEST(a_follower_takes_over_when_the_runner_is_gone),
         TEST(a_follower_tells_what_the_runner_came_to),
+        TEST(I7_after_a_kill_at_any_commit_at_most_what_was_in_flight_is_repeated),
         TEST(I7_many_workers_account_for_every_openid),
         TEST(I7_the_equation_holds_through_every_fault),
         TEST(I7_the_equation_holds_with_many_workers_through_every_fault),

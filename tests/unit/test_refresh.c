@@ -11,6 +11,8 @@
 #include "domain/held.h"
 #include "domain/refresh.h"
 #include "domain/ticket.h"
+#include "domain/token.h"
+#include "domain/token_authorizer.h"
 #include "domain/vault.h"
 
 #define APPID "wxa0000000000000a1"
@@ -318,7 +320,7 @@ static void refreshed_by_other_under_lease(void *user, const fake_request *reque
     (void)request;
     /* While we hold the lease, another process that read the same generation may not ask. */
     wx_renewal renewal = {.op = &second->node.op,
-                          .kind = WX_TOKEN_AUTHORIZER,
+                          .source = wx_token_authorizer_source(),
                           .platform = FIXTURE_COMPONENT,
                           .appid = APPID,
                           .seen_generation = 1,

@@ -29,17 +29,7 @@ static int setup(void **state)
     wxtp_tenant_row row = fixture_service_account(fx, APPID);
     fixture_put_tenant(fx, &row);
     fixture_put_token(fx, FIXTURE_COMPONENT, APPID, "access-1", "refresh-1");
-    if (!fx->core->pacer)
-        fx->core->pacer = wx_pacer_new(NULL);
     return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture *fx = *state;
-    wx_pacer_free(fx->core->pacer);
-    fx->core->pacer = NULL;
-    return fixture_teardown(state);
 }
 
 static wxtp_status on_record(void *user, wxtp_tx *tx, const wx_err *error, bool final, wx_err *err)
@@ -424,7 +414,7 @@ static void a_cloud_call_goes_to_the_cloud_base_without_a_token(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_success_is_recorded_with_its_openids),
         TEST(each_errcode_ends_in_its_status_after_its_tries),

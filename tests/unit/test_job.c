@@ -10,7 +10,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "domain/pacer.h"
 #include "flow/job_inner.h"
 
 #define APPID "wx00000000000000a1"
@@ -30,15 +29,7 @@ static int setup(void **state)
     wxtp_tenant_row row = fixture_service_account(fx, APPID);
     fixture_put_tenant(fx, &row);
     fixture_put_token(fx, FIXTURE_COMPONENT, APPID, "access-1", "refresh-1");
-    fx->core->pacer = wx_pacer_new(NULL);
     return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture *fx = *state;
-    wx_pacer_free(fx->core->pacer);
-    return fixture_teardown(state);
 }
 
 typedef struct list {
@@ -960,7 +951,7 @@ static void I7_after_a_kill_at_any_commit_at_most_what_was_in_flight_is_repeated
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_list_is_counted_and_nothing_is_called),
         TEST(what_cannot_be_a_job_leaves_none),

@@ -181,7 +181,8 @@ static wxtp_status note(worker *w, wxtp_tx *tx, wxtp_job_row *row, size_t at, co
 }
 
 /* Counts what the last answer decided; openids that still have to be searched stay pending. */
-static wxtp_status count_decided(worker *w, wxtp_tx *tx, wxtp_job_row *row, const wx_err *error, wx_err *err)
+static wxtp_status count_decided(worker *w, wxtp_tx *tx, wxtp_job_row *row, fate what, const wx_err *error,
+                                 wx_err *err)
 {
     for (size_t at = 0; at < w->count; at++) {
         if (!w->chosen[at] || w->marks[at] == WX_MARK_UNTESTED || w->marks[at] == WX_MARK_SUSPECT) {
@@ -192,7 +193,8 @@ static wxtp_status count_decided(worker *w, wxtp_tx *tx, wxtp_job_row *row, cons
                                                              : &row->failed;
         ++*counter;
         row->pending--;
-        row->asked++;
+        /* An errcode that nobody knows says nothing about the list: its own streak counts those. */
+        row->asked += what == FATE_UNKNOWN ? 0 : 1;
         const wxtp_status status = w->marks[at] == WX_MARK_DONE ? WXTP_OK : note(w, tx, row, at, error, err);
         if (status != WXTP_OK) {
             return status;
@@ -256,7 +258,7 @@ static void judge_list(worker *w, const wxtp_job_row *row, const wx_err *error)
             "%d batches in a row were refused with an errcode that nobody knows; look it up, and decide.",
             UNKNOWN_IN_A_ROW);
         wx_runner_end(w->runner, &why);
-    } else if (!row->forced && row->asked >= SUSPECT_FROM && row->succeeded == 0 && row->failed == 0) {
+    } else if (!row->forced && row->asked >= SUSPECT_FROM && row->succeeded == 0) {
         wx_fail(&why, WXTP_ERR_SUSPECT_LIST,
                 "the first %lld openids that WeChat was asked about are all refused", (long long)row->asked);
         wx_err_hint(&why, "Do these openids belong to %s? If they do, go on by resuming the job.",
@@ -277,7 +279,7 @@ static wxtp_status decide(worker *w, wxtp_tx *tx, wxtp_job_row *row, fate what, 
 {
     enter(w, what);
     w->decided = true;
-    wxtp_status status = count_decided(w, tx, row, error, err);
+    wxtp_status status = count_decided(w, tx, row, what, error, err);
     if (status == WXTP_OK) {
         status = put_batch(w, tx, row->id, err);
     }
@@ -485,8 +487,8 @@ static wxtp_status call_chosen(worker *w, wx_err *err)
     const wxtp_status status = wx_dispatch(&w->op, &call, &answer, err);
     w->answer = NULL;
     publish(w);
-    open_door(w);
     if (w->decided) {
+        open_door(w); /* else the run ends, and its reason must be this call's */
         w->op.person = false;
         if (err->errcode != 0 && wx_errcode_find(err->errcode)->class_ == WX_ERRCODE_TOO_MANY) {
             wx_log(&runner->core->log, WXTP_LOG_WARNING, "%s: %s", w->op.job_id, err->message);

@@ -442,6 +442,11 @@ static wxtp_status wait_for_other(wx_renewal *renewal, int64_t end_boot, wx_err 
     if (!renewal->patient) {
         return WXTP_ERR_STATE;
     }
+    if (!renewal->waited) {
+        renewal->waited = true;
+        wx_log(&core->log, WXTP_LOG_DEBUG, "%s: another process is refreshing this token",
+               renewal->appid[0] != '\0' ? renewal->appid : renewal->platform);
+    }
     if (wx_boot_ms(core) >= end_boot) {
         wx_fail(err, WXTP_ERR_UNAVAILABLE, "another process's refresh of this token takes too long");
         wx_err_tenant(err, renewal->appid);

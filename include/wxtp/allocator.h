@@ -1,7 +1,7 @@
 /**
  * @file allocator.h
- * The allocator port: where libwxtp takes its own memory from. What libcurl, json-c, expat and SQLite allocate goes
- * through their own hooks.
+ * The allocator port: where libwxtp takes its own memory from. What libcurl, json-c, expat and SQLite
+ * allocate goes through their own hooks.
  */
 #ifndef WXTP_ALLOCATOR_H
 #define WXTP_ALLOCATOR_H

@@ -12,20 +12,21 @@ WXTP_BEGIN_DECLS
 typedef struct wxtp_push wxtp_push;
 
 /**
- * Takes one push as it came over HTTP: verifies, decrypts, parses it and applies it to the store, once and in WeChat's
- * order. Only a push for which this returns WXTP_OK may be answered, with ::wxtp_push_reply. A code that it brings is
- * sealed and synced here, and exchanged by ::wxtp_push_finish or by any later call that needs the tenant.
+ * Takes one push as it came over HTTP: verifies, decrypts, parses it and applies it to the store, once and in
+ * WeChat's order. Only a push for which this returns WXTP_OK may be answered, with ::wxtp_push_reply. A code
+ * that it brings is sealed and synced here, and exchanged by ::wxtp_push_finish or by any later call that
+ * needs the tenant.
  *
  * @param query the query string, without "?". @param body, len the body's bytes, at most 1 MiB.
  * @param push receives the push; freed by ::wxtp_push_free.
- * @return WXTP_OK; WXTP_ERR_SIGNATURE for whatever is not authentic: signature, key, padding, length, appid, XML, DTD, size
- * (the message says which, nothing was changed); WXTP_ERR_CONFIGURATION or WXTP_ERR_AMBIGUOUS without a component; the
- * store's (then do not answer, WeChat sends it again).
- * Blocking: on the store, and on the network where an event's order can only be told by asking. Since: 0.1.0.
- * Source: WXBizMsgCrypt and the authorization event pages of developers.weixin.qq.com.
+ * @return WXTP_OK; WXTP_ERR_SIGNATURE for whatever is not authentic: signature, key, padding, length, appid,
+ * XML, DTD, size (the message says which, nothing was changed); WXTP_ERR_CONFIGURATION or WXTP_ERR_AMBIGUOUS
+ * without a component; the store's (then do not answer, WeChat sends it again). Blocking: on the store, and
+ * on the network where an event's order can only be told by asking. Since: 0.1.0. Source: WXBizMsgCrypt and
+ * the authorization event pages of developers.weixin.qq.com.
  */
-WXTP_API wxtp_status wxtp_push_receive(wxtp_platform *platform, const char *query, const void *body, size_t len,
-                                       wxtp_push **push, wxtp_error **error);
+WXTP_API wxtp_status wxtp_push_receive(wxtp_platform *platform, const char *query, const void *body,
+                                       size_t len, wxtp_push **push, wxtp_error **error);
 
 typedef enum wxtp_exchange {
     WXTP_EXCHANGE_NONE = 0, /**< the push brought no code */
@@ -35,31 +36,60 @@ typedef enum wxtp_exchange {
 } wxtp_exchange;
 /**
  * Does what a push asks for after its answer: exchanges its code, or sends the release test's message.
+ * Need not be called: later calls exchange a code that waits.
  *
- * @param wait_ms at most so long. @return WXTP_OK whatever `exchange` receives. Blocking: network. Since: 0.1.0.
+ * @param wait_ms how long to wait for trouble to pass; 0: one try.
+ * @param exchange receives what became of the code; may be NULL.
+ * @return WXTP_OK whatever `exchange` receives. Blocking: network. Since: 0.1.0.
+ * Source: api_query_auth and the release test of developers.weixin.qq.com.
  */
-WXTP_API wxtp_status wxtp_push_finish(wxtp_platform *platform, wxtp_push *push, int64_t wait_ms, wxtp_exchange *exchange,
-                                      wxtp_error **error);
+WXTP_API wxtp_status wxtp_push_finish(wxtp_platform *platform, wxtp_push *push, int64_t wait_ms,
+                                      wxtp_exchange *exchange, wxtp_error **error);
 
-/** @return InfoType of an event, or MsgType of a message; never NULL. Borrowed. Since: 0.1.0. */
+/**
+ * @return InfoType of an event, or MsgType of a message; never NULL, "" where there is neither. Borrowed
+ * from the push. Blocking: no. Since: 0.1.0.
+ * Source: InfoType and MsgType of the inner XML.
+ */
 WXTP_API const char *wxtp_push_event(const wxtp_push *push);
-/** @return the component's appid. Borrowed. Since: 0.1.0. */
+/** @return the component's appid. Borrowed from the push. Blocking: no. Since: 0.1.0. */
 WXTP_API const char *wxtp_push_component(const wxtp_push *push);
-/** @return the authorizer's appid, "" where the event has none. Borrowed. Since: 0.1.0. */
+/**
+ * @return the authorizer's appid, "" where the event has none. Borrowed from the push. Blocking: no.
+ * Since: 0.1.0.
+ * Source: AuthorizerAppid of the inner XML.
+ */
 WXTP_API const char *wxtp_push_authorizer(const wxtp_push *push);
-/** @return WeChat's CreateTime in seconds, 0 where it is missing. Since: 0.1.0. */
+/**
+ * @return WeChat's CreateTime in seconds since 1970, 0 where it is missing. Blocking: no. Since: 0.1.0.
+ */
 WXTP_API int64_t wxtp_push_create_time_s(const wxtp_push *push);
-/** @return whether it counted; false for a replay and for older news. Since: 0.1.0. */
+/** @return whether it counted; false for a replay and for older news. Blocking: no. Since: 0.1.0. */
 WXTP_API bool wxtp_push_applied(const wxtp_push *push);
-/** @return why it did not count, "" where it did. Borrowed. Since: 0.1.0. */
+/**
+ * @return why it did not count, "" where it did. Borrowed from the push. Blocking: no. Since: 0.1.0.
+ */
 WXTP_API const char *wxtp_push_why(const wxtp_push *push);
-/** @return a stable id of the push, the same when WeChat sends it again. Borrowed. Since: 0.1.0. */
+/**
+ * @return a stable id of the push, the same when WeChat sends it again: hex of the SHA-256 of the
+ * decrypted text. Borrowed from the push. Blocking: no. Since: 0.1.0.
+ */
 WXTP_API const char *wxtp_push_id(const wxtp_push *push);
-/** @return what to answer over HTTP; never NULL, may be empty. Borrowed. Since: 0.1.0. */
+/**
+ * @return what to answer over HTTP with status 200; never NULL, may be empty. Borrowed from the push.
+ * Blocking: no. Since: 0.1.0.
+ */
 WXTP_API const char *wxtp_push_reply(const wxtp_push *push);
-/** @return a field of the inner XML but tickets and codes, NULL where there is none. Borrowed. Since: 0.1.0. */
+/**
+ * @param name as in "AuthorizerAppid".
+ * @return a field of the inner XML but tickets and codes, NULL where there is none. Borrowed from the
+ * push. Blocking: no. Since: 0.1.0.
+ */
 WXTP_API const char *wxtp_push_field(const wxtp_push *push, const char *name);
-/** Frees a push; NULL does nothing. Since: 0.1.0. */
+/**
+ * Frees a push and zeroes it; NULL does nothing. Before ::wxtp_platform_close.
+ * Blocking: no. Since: 0.1.0.
+ */
 WXTP_API void wxtp_push_free(wxtp_push *push);
 
 WXTP_END_DECLS

@@ -1,7 +1,7 @@
 /**
  * @file status.h
- * Every status that a libwxtp function returns. Zero is success; failures are negative and classed by hundreds,
- * so that `status <= -400 && status > -500` reads "credentials".
+ * Every status that a libwxtp function returns. Zero is success; failures are negative and classed by
+ * hundreds, so that `status <= -400 && status > -500` reads "credentials".
  */
 #ifndef WXTP_STATUS_H
 #define WXTP_STATUS_H
@@ -36,11 +36,12 @@ typedef enum wxtp_status {
     WXTP_ERR_REFUSED = -301, /**< The gate said no; ::wxtp_error_kind names the reason. */
 
     /* Credentials. */
-    WXTP_ERR_CREDENTIALS = -401,   /**< A token was refused twice, or an authorization code is bad. */
-    WXTP_ERR_TICKET = -402,        /**< No component_verify_ticket, or it has expired. */
-    WXTP_ERR_SIGNATURE = -403,     /**< A push is not authentic. */
-    WXTP_ERR_CONFIGURATION = -404, /**< WeChat refuses the appid, the appsecret or our address; or no platform is set up. */
-    WXTP_ERR_REAUTHORIZE = -405,   /**< The refresh token is dead; the merchant must authorize again. */
+    WXTP_ERR_CREDENTIALS = -401, /**< A token was refused twice, or an authorization code is bad. */
+    WXTP_ERR_TICKET = -402,      /**< No component_verify_ticket, or it has expired. */
+    WXTP_ERR_SIGNATURE = -403,   /**< A push is not authentic. */
+    WXTP_ERR_CONFIGURATION =
+        -404, /**< WeChat refuses the appid, the appsecret or our address; or no platform is set up. */
+    WXTP_ERR_REAUTHORIZE = -405, /**< The refresh token is dead; the merchant must authorize again. */
 
     /* Limits. */
     WXTP_ERR_QUOTA = -501, /**< The daily quota is used up (45009). */

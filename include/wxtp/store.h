@@ -3,18 +3,21 @@
  * The store contract: what a backend must do. Hosts that use the SQLite backend need `store_sqlite.h` alone.
  *
  * Rules that hold for every operation:
- * - Operations run inside a transaction, which one thread uses from `begin` to `commit` or `rollback`. Write transactions
- *   are serialized over all threads and processes that share the store; a read transaction sees one consistent state.
- * - `commit` of a WXTP_TX_SYNC transaction returns WXTP_OK only when the data would survive a power cut. WXTP_TX_WRITE
- *   survives a crash of the process at once, and a power cut from the next sync on, which comes within a second.
+ * - Operations run inside a transaction, which one thread uses from `begin` to `commit` or `rollback`. Write
+ * transactions are serialized over all threads and processes that share the store; a read transaction sees
+ * one consistent state.
+ * - `commit` of a WXTP_TX_SYNC transaction returns WXTP_OK only when the data would survive a power cut.
+ * WXTP_TX_WRITE survives a crash of the process at once, and a power cut from the next sync on, which comes
+ * within a second.
  * - When an operation fails in a write transaction, the caller rolls back; a failed `commit` has rolled back.
- * - Pointers in rows that a backend hands out are borrowed: valid until the next operation on the same transaction, or
- *   its end. Inside a list callback no other operation on that transaction is made. The backend copies what it is given.
+ * - Pointers in rows that a backend hands out are borrowed: valid until the next operation on the same
+ * transaction, or its end. Inside a list callback no other operation on that transaction is made. The backend
+ * copies what it is given.
  * - A row pointer that the caller passes may hold NULL strings, which mean the empty string, and empty blobs.
  * - A list callback returns true to go on, false to stop; the operation returns WXTP_OK either way.
  * - Blobs are opaque: secrets arrive sealed. A backend never logs what it stores.
- * - WXTP_ERR_NOT_FOUND where a row does not exist; WXTP_ERR_NOMEM, WXTP_ERR_STORE, WXTP_ERR_STORE_BUSY on trouble.
- *   `message` tells the last trouble of a transaction in words.
+ * - WXTP_ERR_NOT_FOUND where a row does not exist; WXTP_ERR_NOMEM, WXTP_ERR_STORE, WXTP_ERR_STORE_BUSY on
+ * trouble. `message` tells the last trouble of a transaction in words.
  * - Times ending in `_ms` are wall time in milliseconds since 1970 unless they are called boot time.
  */
 #ifndef WXTP_STORE_H
@@ -43,7 +46,8 @@ typedef enum wxtp_tx_mode {
 
 typedef struct wxtp_tx wxtp_tx; /**< Defined by each backend. */
 
-/* ---- Rows ---------------------------------------------------------------------------------------------------- */
+/* ---- Rows
+ * ---------------------------------------------------------------------------------------------------- */
 
 typedef struct wxtp_platform_row {
     const char *component_appid;
@@ -54,8 +58,8 @@ typedef struct wxtp_platform_row {
 
 typedef struct wxtp_ticket_row {
     const char *component_appid;
-    wxtp_blob ticket;       /* sealed */
-    int64_t create_time_s;  /* WeChat's CreateTime */
+    wxtp_blob ticket;      /* sealed */
+    int64_t create_time_s; /* WeChat's CreateTime */
     int64_t received_ms;
 } wxtp_ticket_row;
 
@@ -89,23 +93,23 @@ typedef struct wxtp_tenant_row {
     wxtp_credential credential;
     wxtp_tenant_status status;
     wxtp_account account;
-    int service_type;   /* -1 unknown */
-    int verify_type;    /* meaningful when profile_ms > 0 */
-    int account_status; /* 0 unknown */
+    int service_type;            /* -1 unknown */
+    int verify_type;             /* meaningful when profile_ms > 0 */
+    int account_status;          /* 0 unknown */
     const char *permission_sets; /* ascending ids, as in "1,2,15" */
     const char *nick_name, *principal_name, *user_name;
     wxtp_tristate certified;          /* what counts; also what `list` filters by */
     wxtp_tristate override_certified; /* the operator's word; -1 = auto */
     wxtp_tristate declared_certified; /* own and cloud: what the operator declared */
     wxtp_tristate observed_certified; /* own and cloud: what WeChat's answers showed */
-    int64_t profile_ms;      /* when the profile was last read; 0 never */
-    int64_t status_ms;       /* when the status was last confirmed by WeChat or a push */
-    int64_t event_time_s;    /* WeChat's time of the newest event applied; orders pushes */
-    wxtp_blob appsecret;     /* own: sealed */
-    const char *token_file;  /* cloud: path of the cloudbase token; "" = no token parameter */
-    bool token_of_platform;  /* cloud: TOKEN@appid */
-    bool removed;            /* forgotten by the operator; kept so that a sync does not bring it back */
-    int64_t used_ms;         /* last business call */
+    int64_t profile_ms;               /* when the profile was last read; 0 never */
+    int64_t status_ms;                /* when the status was last confirmed by WeChat or a push */
+    int64_t event_time_s;             /* WeChat's time of the newest event applied; orders pushes */
+    wxtp_blob appsecret;              /* own: sealed */
+    const char *token_file;           /* cloud: path of the cloudbase token; "" = no token parameter */
+    bool token_of_platform;           /* cloud: TOKEN@appid */
+    bool removed;    /* forgotten by the operator; kept so that a sync does not bring it back */
+    int64_t used_ms; /* last business call */
     int64_t created_ms, updated_ms;
 } wxtp_tenant_row;
 
@@ -135,8 +139,9 @@ typedef struct wxtp_token_row {
     int64_t expires_ms;
     int64_t due_ms;             /* early-refresh moment, jitter included; indexed */
     int64_t refused_generation; /* highest generation that WeChat refused; 0 none */
-    const char *early_refusals; /* times in ms, comma separated, of refusals long before expiry, the last hour's */
-    int64_t forced_day;         /* own: Beijing day number of forced_count */
+    const char
+        *early_refusals; /* times in ms, comma separated, of refusals long before expiry, the last hour's */
+    int64_t forced_day;  /* own: Beijing day number of forced_count */
     int64_t forced_count;
     int64_t forced_ms; /* last forced refresh */
 } wxtp_token_row;
@@ -166,7 +171,7 @@ typedef enum wxtp_code_state {
 
 typedef struct wxtp_code_row {
     const char *platform;
-    wxtp_blob digest; /* of the code; with platform the key */
+    wxtp_blob digest;  /* of the code; with platform the key */
     const char *appid; /* "" until known */
     wxtp_blob code;    /* sealed; emptied when done or bad */
     wxtp_code_state state;
@@ -211,8 +216,8 @@ typedef struct wxtp_job_row {
     wxtp_job_state state;
     wxtp_paused_by paused_by;
     bool cancel_requested;
-    bool forced;         /* the suspect-list check is off */
-    int64_t requested;   /* distinct openids = succeeded + invalid + failed + pending */
+    bool forced;       /* the suspect-list check is off */
+    int64_t requested; /* distinct openids = succeeded + invalid + failed + pending */
     int64_t duplicates;
     int64_t succeeded, invalid, failed, pending;
     int64_t asked;          /* openids that WeChat has answered about, refused locally not counted */
@@ -234,14 +239,16 @@ typedef struct wxtp_job_filter {
     size_t limit;
 } wxtp_job_filter;
 
-/** Up to 20 openids and how far the search among them has come: one mark an openid, see lib/codec/narrow.h. */
+/** Up to 20 openids and how far the search among them has come: one mark an openid, see lib/codec/narrow.h.
+ */
 typedef struct wxtp_batch_row {
     const char *job_id;
     int64_t number;      /* from 0 */
     const char *openids; /* separated by a single '\n', none at the end */
     const char *marks;   /* as many characters as openids */
     bool finished;       /* no openid of it is pending */
-    int64_t claim_fence; /* fence of the runner that works on it; a smaller one than the job's lease is free */
+    int64_t
+        claim_fence; /* fence of the runner that works on it; a smaller one than the job's lease is free */
 } wxtp_batch_row;
 
 typedef enum wxtp_verdict {
@@ -295,7 +302,8 @@ typedef struct wxtp_prune {
     int64_t audit_before_ms, pushes_before_ms, codes_before_ms, finished_jobs_before_ms;
 } wxtp_prune;
 
-/* ---- The contract -------------------------------------------------------------------------------------------- */
+/* ---- The contract
+ * -------------------------------------------------------------------------------------------- */
 
 typedef struct wxtp_store wxtp_store;
 
@@ -311,10 +319,11 @@ typedef struct wxtp_store_ops {
     void (*abandon)(wxtp_store *store);
 
     wxtp_status (*begin)(wxtp_store *store, wxtp_tx_mode mode, wxtp_tx **tx);
-    wxtp_status (*commit)(wxtp_tx *tx);  /* ends the transaction whatever it returns */
-    void (*rollback)(wxtp_tx *tx);       /* NULL does nothing */
-    /** The trouble of the last operation in words, "" where there was none; borrowed until the next operation. With a
-     *  NULL `tx`, the trouble of the last failed `begin` or `commit` of the calling thread, copied to `text`. */
+    wxtp_status (*commit)(wxtp_tx *tx); /* ends the transaction whatever it returns */
+    void (*rollback)(wxtp_tx *tx);      /* NULL does nothing */
+    /** The trouble of the last operation in words, "" where there was none; borrowed until the next
+     * operation. With a NULL `tx`, the trouble of the last failed `begin` or `commit` of the calling thread,
+     * copied to `text`. */
     void (*message)(wxtp_store *store, wxtp_tx *tx, char *text, size_t size);
 
     /* Small values of the library itself: sealed data key, instance id. */
@@ -323,7 +332,8 @@ typedef struct wxtp_store_ops {
 
     wxtp_status (*platform_get)(wxtp_tx *tx, const char *component_appid, wxtp_platform_row *row);
     wxtp_status (*platform_put)(wxtp_tx *tx, const wxtp_platform_row *row);
-    wxtp_status (*platform_list)(wxtp_tx *tx, bool (*each)(void *user, const wxtp_platform_row *row), void *user);
+    wxtp_status (*platform_list)(wxtp_tx *tx, bool (*each)(void *user, const wxtp_platform_row *row),
+                                 void *user);
 
     wxtp_status (*ticket_get)(wxtp_tx *tx, const char *component_appid, wxtp_ticket_row *row);
     wxtp_status (*ticket_put)(wxtp_tx *tx, const wxtp_ticket_row *row);
@@ -338,13 +348,15 @@ typedef struct wxtp_store_ops {
 
     wxtp_status (*token_get)(wxtp_tx *tx, const wxtp_token_key *key, wxtp_token_row *row);
     /**
-     * Writes `row` if the stored generation is `expected_generation` (0: no row), else WXTP_ERR_CONFLICT. With a
-     * `lease` the write is also refused (WXTP_ERR_CONFLICT) unless its fence is the newest taken of that name.
+     * Writes `row` if the stored generation is `expected_generation` (0: no row), else WXTP_ERR_CONFLICT.
+     * With a `lease` the write is also refused (WXTP_ERR_CONFLICT) unless its fence is the newest taken of
+     * that name.
      */
     wxtp_status (*token_put_if)(wxtp_tx *tx, const wxtp_token_row *row, int64_t expected_generation,
                                 const wxtp_lease *lease);
     wxtp_status (*token_delete)(wxtp_tx *tx, const wxtp_token_key *key);
-    /** Keys of tokens with due_ms <= now_ms, of `platform` and of "", earliest first. Only `key`, `due_ms`, `generation` are filled. */
+    /** Keys of tokens with due_ms <= now_ms, of `platform` and of "", earliest first. Only `key`, `due_ms`,
+     * `generation` are filled. */
     wxtp_status (*token_due)(wxtp_tx *tx, const char *platform, int64_t now_ms, size_t limit,
                              bool (*each)(void *user, const wxtp_token_row *row), void *user);
 
@@ -352,7 +364,8 @@ typedef struct wxtp_store_ops {
     /** Newest first. */
     wxtp_status (*spare_list)(wxtp_tx *tx, const wxtp_token_key *key,
                               bool (*each)(void *user, const wxtp_spare_row *row), void *user);
-    wxtp_status (*spare_delete)(wxtp_tx *tx, const wxtp_token_key *key, int64_t id); /* id 0: all of the key */
+    wxtp_status (*spare_delete)(wxtp_tx *tx, const wxtp_token_key *key,
+                                int64_t id); /* id 0: all of the key */
 
     wxtp_status (*intent_get)(wxtp_tx *tx, const wxtp_token_key *key, wxtp_intent_row *row);
     wxtp_status (*intent_put)(wxtp_tx *tx, const wxtp_intent_row *row);
@@ -365,9 +378,11 @@ typedef struct wxtp_store_ops {
                              bool (*each)(void *user, const wxtp_code_row *row), void *user);
 
     /**
-     * Leases. Their time is the clock port's boot time; a lease of another boot, of an owner that died, or past its
-     * time is free. Taking gives a fence greater than any before. One owner (store handle) may take different names.
-     * - lease_take: WXTP_ERR_STATE while another (or the same) owner holds it; `lease->until_boot_ms` then tells till when.
+     * Leases. Their time is the clock port's boot time; a lease of another boot, of an owner that died, or
+     * past its time is free. Taking gives a fence greater than any before. One owner (store handle) may take
+     * different names.
+     * - lease_take: WXTP_ERR_STATE while another (or the same) owner holds it; `lease->until_boot_ms` then
+     * tells till when.
      * - lease_renew: WXTP_ERR_CONFLICT unless `lease->fence` is the newest and the lease is still held.
      * - lease_release: does nothing when the fence is stale.
      * - lease_check: WXTP_OK when the fence is the newest and the time is not over, else WXTP_ERR_CONFLICT.
@@ -389,34 +404,39 @@ typedef struct wxtp_store_ops {
     wxtp_status (*job_delete)(wxtp_tx *tx, const char *id); /* with its batches and exceptions */
 
     /**
-     * Builds a job's batches from a stream of valid openids of any length, each openid once, in the order of their first
-     * appearance. The job row exists with state WXTP_JOB_BUILDING. Uses disk, not memory, in proportion to the list.
-     * Outside any transaction of the caller.
-     * - build_finish writes the batches (in many small transactions) and tells the counts; the caller then moves the job
-     *   on from BUILDING. build_free ends it either way; NULL does nothing.
+     * Builds a job's batches from a stream of valid openids of any length, each openid once, in the order of
+     * their first appearance. The job row exists with state WXTP_JOB_BUILDING. Uses disk, not memory, in
+     * proportion to the list. Outside any transaction of the caller.
+     * - build_finish writes the batches (in many small transactions) and tells the counts; the caller then
+     * moves the job on from BUILDING. build_free ends it either way; NULL does nothing.
      */
     wxtp_status (*build_begin)(wxtp_store *store, const char *job_id, void **builder);
     wxtp_status (*build_add)(void *builder, const char *openid, size_t len);
-    /** Adds one that cannot be an openid: it becomes an invalid exception with errcode 0; text over 255 bytes is cut. */
+    /** Adds one that cannot be an openid: it becomes an invalid exception with errcode 0; text over 255 bytes
+     * is cut. */
     wxtp_status (*build_add_invalid)(void *builder, const char *text, size_t len);
-    /** `distinct`: valid ones in batches; `invalid`: distinct invalid ones; `duplicates`: lines beyond the first. */
+    /** `distinct`: valid ones in batches; `invalid`: distinct invalid ones; `duplicates`: lines beyond the
+     * first. */
     wxtp_status (*build_finish)(void *builder, int64_t *distinct, int64_t *invalid, int64_t *duplicates);
     void (*build_free)(void *builder);
 
-    /** The unfinished batch with the smallest number >= `from` that no runner of fence `fence` has claimed; claims it. */
-    wxtp_status (*batch_claim)(wxtp_tx *tx, const char *job_id, int64_t fence, int64_t from, wxtp_batch_row *row);
+    /** The unfinished batch with the smallest number >= `from` that no runner of fence `fence` has claimed;
+     * claims it. */
+    wxtp_status (*batch_claim)(wxtp_tx *tx, const char *job_id, int64_t fence, int64_t from,
+                               wxtp_batch_row *row);
     wxtp_status (*batch_get)(wxtp_tx *tx, const char *job_id, int64_t number, wxtp_batch_row *row);
     wxtp_status (*batch_put)(wxtp_tx *tx, const wxtp_batch_row *row);
 
     wxtp_status (*exception_add)(wxtp_tx *tx, const wxtp_exception_row *row);
     /** In order of id, those with id > after_id; verdict -1: both. */
-    wxtp_status (*exception_list)(wxtp_tx *tx, const char *job_id, int verdict, int64_t after_id, size_t limit,
-                                  bool (*each)(void *user, const wxtp_exception_row *row), void *user);
+    wxtp_status (*exception_list)(wxtp_tx *tx, const char *job_id, int verdict, int64_t after_id,
+                                  size_t limit, bool (*each)(void *user, const wxtp_exception_row *row),
+                                  void *user);
     /** Removes a job's failed exceptions and appends their openids as new batches; `count` tells how many. */
     wxtp_status (*exception_retry)(wxtp_tx *tx, const char *job_id, int64_t *count);
 
-    wxtp_status (*hold_get)(wxtp_tx *tx, const char *platform, const char *appid, const char *call, wxtp_hold_kind kind,
-                            wxtp_hold_row *row);
+    wxtp_status (*hold_get)(wxtp_tx *tx, const char *platform, const char *appid, const char *call,
+                            wxtp_hold_kind kind, wxtp_hold_row *row);
     wxtp_status (*hold_put)(wxtp_tx *tx, const wxtp_hold_row *row);
     /** Of one account; `call` NULL: of every call. */
     wxtp_status (*hold_delete)(wxtp_tx *tx, const char *platform, const char *appid, const char *call,
@@ -432,10 +452,12 @@ typedef struct wxtp_store_ops {
     wxtp_status (*check)(wxtp_store *store, void (*problem)(void *user, const char *text), void *user);
     /** Copies the store, consistent while others write, to the new file `path` (0600). */
     wxtp_status (*backup)(wxtp_store *store, const char *path);
-    /** Housekeeping that the library calls now and then (checkpoint, sync of relaxed commits). Never blocks long. */
+    /** Housekeeping that the library calls now and then (checkpoint, sync of relaxed commits). Never blocks
+     * long. */
     wxtp_status (*maintain)(wxtp_store *store);
     /** Facts for people: "sqlite 3.40.1", path, schema version, notes such as the WAL-reset bug. */
-    void (*describe)(wxtp_store *store, void (*fact)(void *user, const char *name, const char *value), void *user);
+    void (*describe)(wxtp_store *store, void (*fact)(void *user, const char *name, const char *value),
+                     void *user);
 } wxtp_store_ops;
 
 /** Every backend's handle begins with this. */

@@ -14,11 +14,19 @@ WXTP_BEGIN_DECLS
  *
  * @param token receives it; a secret; freed by ::wxtp_free. @param generation receives its number.
  * @return WXTP_OK; WXTP_ERR_REFUSED (unknown_tenant, unauthorized); WXTP_ERR_REAUTHORIZE; WXTP_ERR_TICKET;
- * WXTP_ERR_CONFIGURATION; WXTP_ERR_QUOTA; WXTP_ERR_UNAVAILABLE; WXTP_ERR_INTERRUPTED; the store's. Blocking: network. Since: 0.1.0.
+ * WXTP_ERR_CONFIGURATION; WXTP_ERR_QUOTA; WXTP_ERR_UNAVAILABLE; WXTP_ERR_INTERRUPTED; the store's. Blocking:
+ * network. Since: 0.1.0.
  */
-WXTP_API wxtp_status wxtp_token_get(wxtp_platform *platform, const char *appid, char **token, int64_t *generation,
-                                    wxtp_error **error);
-/** Says that WeChat refused this generation (40001 …). Does nothing once a newer one exists. Blocking: on the store. Since: 0.1.0. */
+WXTP_API wxtp_status wxtp_token_get(wxtp_platform *platform, const char *appid, char **token,
+                                    int64_t *generation, wxtp_error **error);
+/**
+ * Says that WeChat refused this generation (40001, 40014, 42001): the next ::wxtp_token_get renews. Does
+ * nothing once a newer one exists.
+ *
+ * @param generation as ::wxtp_token_get gave it.
+ * @return WXTP_OK; WXTP_ERR_REFUSED (kind `unknown_tenant`); WXTP_ERR_AMBIGUOUS; the store's. Blocking:
+ * store. Since: 0.1.0.
+ */
 WXTP_API wxtp_status wxtp_token_refused(wxtp_platform *platform, const char *appid, int64_t generation,
                                         wxtp_error **error);
 
@@ -30,19 +38,36 @@ typedef struct wxtp_token_facts {
     int64_t expires_ms; /**< wall time; 0 none */
     bool refreshed;     /**< by ::wxtp_token_refresh: the text is another one than at `generation` */
 } wxtp_token_facts;
-/** Tells a token's state from the store. Blocking: on the store. Since: 0.1.0. */
+/**
+ * Tells a token's state from the store.
+ *
+ * @param facts set its struct_size first.
+ * @return WXTP_OK; WXTP_ERR_REFUSED (kind `unknown_tenant`); WXTP_ERR_AMBIGUOUS; the store's. Blocking:
+ * store. Since: 0.1.0.
+ */
 WXTP_API wxtp_status wxtp_token_info(wxtp_platform *platform, const char *appid, wxtp_token_facts *facts,
                                      wxtp_error **error);
 /**
- * Asks for a token newer than `generation` without calling that one refused. All that ask with the same generation make one
- * refresh. Own accounts: one unforced stable_token call; cloud accounts: nothing to do.
+ * Asks for a token newer than `generation` without calling that one refused. All that ask with the same
+ * generation make one refresh. Own accounts: one unforced stable_token call; cloud accounts: nothing to
+ * do.
+ *
+ * @param facts set its struct_size first.
  * @return as ::wxtp_token_get. Blocking: network. Since: 0.1.0.
+ * Source: api_authorizer_token and stable_token of developers.weixin.qq.com.
  */
 WXTP_API wxtp_status wxtp_token_refresh(wxtp_platform *platform, const char *appid, int64_t generation,
                                         wxtp_token_facts *facts, wxtp_error **error);
-/** Visits the appids whose tokens are due, earliest first, at most `limit`. `each` returns false to stop. Blocking: on the store. Since: 0.1.0. */
-WXTP_API wxtp_status wxtp_token_each_due(wxtp_platform *platform, size_t limit, bool (*each)(void *user, const char *appid),
-                                         void *user, wxtp_error **error);
+/**
+ * Visits the appids whose tokens are due, earliest first.
+ *
+ * @param limit 1 to 10,000. @param each returns false to stop; `appid` is borrowed for the visit. @param
+ * user handed to it.
+ * @return WXTP_OK; WXTP_ERR_INVALID; the store's. Blocking: store. Since: 0.1.0.
+ */
+WXTP_API wxtp_status wxtp_token_each_due(wxtp_platform *platform, size_t limit,
+                                         bool (*each)(void *user, const char *appid), void *user,
+                                         wxtp_error **error);
 
 WXTP_END_DECLS
 #endif

@@ -24,6 +24,7 @@ enum {
     PAGE = 100,
     NAMED = 3,
     JOBS_MAX = 1000,
+    ANSWER_MAX = 1024 * 1024,
     EARLY_REFUSALS_MAX = 3
 };
 
@@ -142,7 +143,7 @@ static void check_clock(const doctor *d, const wxtp_ticket_row *ticket)
         say(d, "clock", WXTP_CHECK_FAIL, "this machine's clock is wrong by years", "Set the clock; use NTP.");
         return;
     }
-    bool fresh = ticket->create_time_s > 0 && now_ms - ticket->received_ms < WX_TICKET_LATE_S * 1000;
+    bool fresh = ticket->create_time_s > 0 && now_ms - ticket->received_ms < INT64_C(1000) * WX_TICKET_LATE_S;
     if (!fresh) {
         say(d, "clock", WXTP_CHECK_OK, "plausible; no fresh ticket to compare it with", "");
         return;
@@ -152,7 +153,7 @@ static void check_clock(const doctor *d, const wxtp_ticket_row *ticket)
     (void)snprintf(detail, sizeof(detail), "%" PRId64 " s ahead of WeChat's when the last ticket came",
                    ahead_s);
     /* A push that was tried again comes late, so being behind says more than being ahead. */
-    bool off = ahead_s < -60 || ahead_s > 15 * 60;
+    bool off = ahead_s < -60 || ahead_s > 900;
     say(d, "clock", off ? WXTP_CHECK_WARN : WXTP_CHECK_OK, detail, "Set the clock; use NTP.");
 }
 
@@ -301,7 +302,7 @@ static void check_api_bare(const doctor *d)
         .method = "GET",
         .url = url,
         .timeout_ms = core->settings.timeout_ms,
-        .max_answer_bytes = 1024 * 1024,
+        .max_answer_bytes = ANSWER_MAX,
     };
     wxtp_http_answer answer = {0};
     core->http.perform(core->http.user, &request, &answer);

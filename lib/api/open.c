@@ -350,16 +350,15 @@ wxtp_status wxtp_platform_open(const wxtp_config *config, wxtp_platform **platfo
 /* ---- Closing ---- */
 
 /*
- * In a child, after fork: no file and no connection is touched, as the parent goes on using them. So
- * libcurl's handles are left behind: freeing them would say good-bye on the parent's connections. With calls
- * inside at the fork their locks are held by threads that are not here, and what they use is left behind too.
+ * In a child, after fork: no file and no connection is touched, as the parent goes on using them. With calls
+ * inside at the fork, locks are held by threads that are not here, and what these use is left behind.
  */
 static void abandon(wxtp_platform *platform)
 {
     wxtp_store *store = platform->core.store;
     store->ops->abandon(store);
-    platform->own_http = NULL;
     if (platform->inside > 0) {
+        platform->own_http = NULL;
         platform->core.flights = NULL;
         platform->core.pacer = NULL;
     }

@@ -12,7 +12,7 @@
 #include "domain/token.h"
 #include "domain/vault.h"
 
-enum { APPSECRET_MAX = 256, PUSH_TOKEN_MAX = 64, REDIRECT_MAX = 2048, COMPONENTS_MAX = 10000 };
+enum { APPSECRET_MAX = 256, PUSH_TOKEN_MAX = 64, REDIRECT_MAX = 2048, COMPONENTS_ROOM = 16384 };
 
 /* ---- Setting it up ---- */
 
@@ -210,7 +210,7 @@ static bool add_name(void *user, const wxtp_platform_row *row)
     if (all->count == all->room) {
         size_t room = all->room == 0 ? 16 : 2 * all->room;
         char(*grown)[WX_APPID_MAX] =
-            room <= COMPONENTS_MAX * 2 ? wx_resize(all->allocator, all->names, room * sizeof(*grown)) : NULL;
+            room <= COMPONENTS_ROOM ? wx_resize(all->allocator, all->names, room * sizeof(*grown)) : NULL;
         if (!grown) {
             all->failed = true;
             return false;

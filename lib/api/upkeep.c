@@ -318,7 +318,7 @@ wxtp_status wxtp_platform_rekey(wxtp_platform *platform, const char *new_key_fil
 
 static int64_t before(int64_t now_ms, int64_t days)
 {
-    const int64_t day_ms = 86400 * 1000;
+    const int64_t day_ms = INT64_C(86400) * 1000;
     return days > 0 ? now_ms - days * day_ms : 0;
 }
 

@@ -103,7 +103,7 @@ static const char *or_empty(const char *text)
     return text ? text : "";
 }
 
-wxtp_status wx_fail(wx_err *err, wxtp_status status, const char *format, ...)
+wxtp_status(wx_fail)(wx_err *err, wxtp_status status, const char *format, ...)
 {
     assert(err && status != WXTP_OK);
     /* Formatted beside `err`, because the arguments may point into it. */
@@ -124,7 +124,7 @@ wxtp_status wx_fail(wx_err *err, wxtp_status status, const char *format, ...)
     return status;
 }
 
-wxtp_status wx_fail_nomem(wx_err *err)
+wxtp_status(wx_fail_nomem)(wx_err *err)
 {
     return wx_fail(err, WXTP_ERR_NOMEM, "%s", out_of_memory.message);
 }

@@ -29,6 +29,18 @@ typedef struct wxtp_error {
 /* Sets `err` (never NULL) afresh with the status's usual kind, advice and hint, and returns the status. */
 wxtp_status wx_fail(wx_err *err, wxtp_status status, const char *format, ...) WXTP_PRINTF(3, 4);
 wxtp_status wx_fail_nomem(wx_err *err);
+#ifdef __clang_analyzer__
+/* Tells the analyzer what every caller relies on: that a failure is no success. */
+static inline wxtp_status wx_no_success(wxtp_status status)
+{
+    if (status == WXTP_OK) {
+        __builtin_unreachable();
+    }
+    return status;
+}
+#define wx_fail(...) wx_no_success(wx_fail(__VA_ARGS__))
+#define wx_fail_nomem(err) wx_no_success(wx_fail_nomem(err))
+#endif
 void wx_err_clear(wx_err *err);
 void wx_err_hint(wx_err *err, const char *format, ...) WXTP_PRINTF(2, 3);
 void wx_err_kind(wx_err *err, const char *kind);

@@ -63,7 +63,7 @@ wxtp_status wx_info_sets(wx_core *core, struct json_object *func_info, char **te
         qsort(ids, count, sizeof ids[0], compare_ids);
     }
     WX_AUTO_BUF buf;
-    wx_buf_init(&buf, &core->allocator, WX_PERMISSION_SETS_MAX * 12);
+    wx_buf_init(&buf, &core->allocator, (size_t)WX_PERMISSION_SETS_MAX * 12);
     bool ok = wx_buf_text(&buf, "");
     for (size_t i = 0; ok && i < count; i++) {
         if (i == 0 || ids[i] != ids[i - 1]) {
@@ -485,7 +485,7 @@ wxtp_status wx_list_each(wx_op *op, wx_list_visitor *each, void *user, wx_err *e
             return status;
         }
         /* Pages overlap a little, since an account that leaves moves the rest up. */
-        offset += page.rows > 2 * LIST_OVERLAP ? page.rows - LIST_OVERLAP : page.rows;
+        offset += page.rows > (int64_t)2 * LIST_OVERLAP ? page.rows - LIST_OVERLAP : page.rows;
     }
     return status;
 }

@@ -9,9 +9,9 @@
 #include "domain/token.h"
 
 #define MINUTE_MS INT64_C(60000)
-#define FIRST_HOLD_MS (10 * MINUTE_MS)
-#define LONGEST_HOLD_MS (24 * 60 * MINUTE_MS)
-#define USED_APART_MS (10 * MINUTE_MS)
+#define FIRST_HOLD_MS (INT64_C(10) * MINUTE_MS)
+#define LONGEST_HOLD_MS (INT64_C(24) * 60 * MINUTE_MS)
+#define USED_APART_MS (INT64_C(10) * MINUTE_MS)
 
 enum { ERRCODE_NO_RIGHT = 48001, BODY_MAX = 1024 };
 

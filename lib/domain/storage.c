@@ -14,7 +14,7 @@ static void hint_for(wxtp_status status, wx_err *err)
     }
 }
 
-wxtp_status wx_store_fail(wx_core *core, wxtp_tx *tx, wxtp_status status, const char *what, wx_err *err)
+wxtp_status(wx_store_fail)(wx_core *core, wxtp_tx *tx, wxtp_status status, const char *what, wx_err *err)
 {
     assert(status != WXTP_OK);
     char text[256] = "";

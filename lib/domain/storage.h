@@ -16,6 +16,9 @@ wxtp_status wx_end(wx_core *core, wxtp_tx **tx, wxtp_status status, wx_err *err)
 /* Turns a status of a store operation into an error: `return wx_store_fail(core, tx, status, "read the
  * tenant", err)`. */
 wxtp_status wx_store_fail(wx_core *core, wxtp_tx *tx, wxtp_status status, const char *what, wx_err *err);
+#ifdef __clang_analyzer__
+#define wx_store_fail(...) wx_no_success(wx_store_fail(__VA_ARGS__))
+#endif
 
 /* A transaction that is rolled back when it goes out of scope. */
 typedef struct wx_scope {

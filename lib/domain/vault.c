@@ -176,7 +176,7 @@ wxtp_status wx_vault_digest(wx_core *core, const char *kind, const void *data, s
                             unsigned char digest[32], wx_err *err)
 {
     WX_AUTO_BUF text;
-    wx_buf_init(&text, &core->allocator, 2 * SECRET_MAX);
+    wx_buf_init(&text, &core->allocator, (size_t)2 * SECRET_MAX);
     if (!wx_buf_add(&text, core->data_key, WX_KEY_LEN) || !wx_buf_add(&text, kind, strlen(kind) + 1) ||
         !wx_buf_add(&text, data, len)) {
         return wx_fail_nomem(err);

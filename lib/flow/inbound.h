@@ -8,6 +8,7 @@
 
 wxtp_status wx_inbound_receive(wx_op *op, const char *query, const void *body, size_t len, wxtp_push **push,
                                wx_err *err);
-wxtp_status wx_inbound_finish(wx_op *op, wxtp_push *push, int64_t wait_ms, wxtp_exchange *exchange, wx_err *err);
+wxtp_status wx_inbound_finish(wx_op *op, wxtp_push *push, int64_t wait_ms, wxtp_exchange *exchange,
+                              wx_err *err);
 
 #endif

@@ -100,7 +100,10 @@ static bool take_batch(worker *w, const wxtp_batch_row *row)
 static void as_searched(const worker *w, char marks[WXTP_BATCH_MAX])
 {
     for (size_t at = 0; at < w->count; at++) {
-        marks[at] = w->marks[at] == WX_MARK_FAILED ? WX_MARK_INVALID : w->marks[at];
+        marks[at] = w->marks[at];
+        if (marks[at] == WX_MARK_FAILED) {
+            marks[at] = WX_MARK_INVALID;
+        }
     }
 }
 

@@ -23,7 +23,8 @@ TOPS = "lib|include|storage|tests|examples|docs"
 
 documents = lint.files("*.md", "docs/*.md", "examples/**/*.md")
 texts = {path: path.read_text() for path in documents}
-sources = "\n".join(path.read_text() for path in lint.files("lib/**/*.[ch]", "include/**/*.h", "storage/**/*.[ch]"))
+sources = "\n".join(path.read_text() for path in lint.files("lib/**/*.[ch]", "include/**/*.h", "storage/**/*.[ch]", "examples/**/*.[ch]"))
+cmake = "\n".join(path.read_text() for path in lint.files("CMakeLists.txt", "tests/CMakeLists.txt"))
 
 
 # ---- What is made from the code ----
@@ -62,12 +63,14 @@ def exits():
 def statuses():
     """Name, number and meaning from status.h; kind and usual remedy from the library; exit code from wxtp-admin."""
     header = (lint.SOURCE / "include/wxtp/status.h").read_text()
-    meaning = dict(re.findall(r"(WXTP_ERR_\w+) = -\d+, +/\*\*< (.*?) \*/", header, re.S))
+    meaning = dict(re.findall(r"(WXTP_ERR_\w+) =\s+-\d+,\s+/\*\*<\s*(.*?)\s*\*/", header, re.S))
     exit_of = exits()
     rows = ["| status | value | meaning | usual `kind` | usual remedy | exit code |\n|---|---|---|---|---|---|\n"]
     for line in table("statuses").splitlines():
         name, value, kind, hint = (cell.strip() for cell in line.strip("|").split(" |")[:4])
-        said = re.sub(r"\s+\*?\s*", " ", meaning.get(name, "Success.")).replace("::", "")
+        said = "Success." if value == "0" else re.sub(r"\s+\*?\s*", " ", meaning.get(name, "")).replace("::", "")
+        if not said:
+            lint.say(f"include/wxtp/status.h:1: {name} has no comment that says what it means")
         rows.append(f"| `{name}` | {value} | {said} | {kind and f'`{kind}`'} | {hint} | {exit_of[name]} |\n")
     return "".join(rows)
 
@@ -142,11 +145,13 @@ for path, text in texts.items():
         continue
     for match in re.finditer(r"\b((?:wx|wxtp|sq|WXTP|WX)_\w*\w)\b(?!\*)", text):
         word = match.group(1)
-        known = re.search(rf"\b{word}\b", sources) or word in ("WXTP_SOURCE", "WXTP_TOOLS", "WXTP_TESTS")
-        if not known and not re.search(rf"\b{word}\b", "\n".join(p.read_text() for p in lint.files("examples/**/*.[ch]", "CMakeLists.txt", "tests/CMakeLists.txt"))):
+        if not re.search(rf"\b{word}\b", sources + cmake):
             lint.found(path, lint.line_of(text, match.start()), f"{word} is not in the sources")
 
 architecture = texts.get(lint.SOURCE / "docs/ARCHITECTURE.md", "")
+for match in re.finditer(r"`([a-z]+(?:_[a-z]+)+)`", architecture):
+    if not re.search(rf"\b{match.group(1)}\b", sources):
+        lint.found(lint.SOURCE / "docs/ARCHITECTURE.md", lint.line_of(architecture, match.start()), f"{match.group(1)} is not in the sources")
 for path in lint.files("lib/**/*.c", "storage/**/*.c"):
     if not re.search(rf"\b{re.escape(path.stem)}(\.c|,|`)", architecture):
         lint.found(path, 1, "is not named in docs/ARCHITECTURE.md")

@@ -45,6 +45,14 @@ static unsigned search(size_t count, uint32_t bad)
     return calls;
 }
 
+/* Builds that watch each step are too slow for all 2^21 sets: there, all with up to three bad ones and a
+ * sample. */
+#ifdef __OPTIMIZE__
+enum { SAMPLE = 1 };
+#else
+enum { SAMPLE = 61 };
+#endif
+
 /* Every set of bad ones in a batch of every size up to 20. */
 static void i7_bounds_for_every_mix(void **state)
 {
@@ -54,6 +62,9 @@ static void i7_bounds_for_every_mix(void **state)
     for (size_t count = 1; count <= BATCH; count++) {
         for (uint32_t bad = 0; bad < (uint32_t)1 << count; bad++) {
             int how_many = __builtin_popcount(bad);
+            if (how_many > 3 && bad % SAMPLE != 0) {
+                continue;
+            }
             unsigned calls = search(count, bad);
             if (calls > (how_many < 3 ? bounds[how_many] : 31)) {
                 fail_msg("%u calls for %zu openids, bad set %x", calls, count, bad);

@@ -66,6 +66,7 @@ wxtp_status wx_enter(wx_door *door, wxtp_platform *platform, wx_err *err)
     door->op.patience = &door->patience;
     door->op.job_id = "";
     door->op.person = false;
+    door->op.deadline_boot_ms = 0;
     atomic_init(&door->op.refreshes, 0);
     return WXTP_OK;
 }

@@ -98,6 +98,7 @@ wx_sent wx_send_platform(wx_op *op, wx_platform_call call, const char *body, con
             }
             request.token = token.text;
         }
+        request.timeout_ms = wx_call_time_ms(op);
         wx_answer_free(answer);
         const wx_sent sent = wx_send(core, &request, answer, NULL, NULL, err);
         const wx_errcode_class class_ =

@@ -92,7 +92,7 @@ wx_sent wx_send(wx_core *core, const wx_request *request, wx_answer *answer, int
         .url = wx_buf_str(&url),
         .body = request->body,
         .body_len = request->body_len,
-        .timeout_ms = core->settings.timeout_ms,
+        .timeout_ms = request->timeout_ms > 0 ? request->timeout_ms : core->settings.timeout_ms,
         .max_answer_bytes = ANSWER_MAX,
         .may_send = request->may_send,
         .may_send_user = request->may_send_user,

@@ -531,6 +531,7 @@ void wx_runner_work(wx_runner *runner, bool first, bool speaks)
     w.op.patience = runner->op->patience;
     w.op.job_id = runner->view->row.id;
     w.op.person = first && runner->op->person;
+    w.op.deadline_boot_ms = runner->op->deadline_boot_ms;
     atomic_init(&w.op.refreshes, 0);
     if (!first) {
         await_door(runner);

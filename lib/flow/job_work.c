@@ -242,6 +242,23 @@ static wxtp_status still_ours(worker *w, wxtp_tx *tx, const char *job_id, bool *
     return WXTP_OK;
 }
 
+static bool strange(const wxtp_job_row *row)
+{
+    return row->unknown_streak >= UNKNOWN_IN_A_ROW;
+}
+
+static bool suspect(const wxtp_job_row *row)
+{
+    return !row->forced && row->asked >= SUSPECT_FROM && row->succeeded == 0 && row->failed == 0;
+}
+
+/* What was in flight when the list came in doubt and is refused too waits for the decision: a short job would
+ * else be over before there is anything to decide. */
+static bool awaits_decision(const wxtp_job_row *row, fate what)
+{
+    return (what == FATE_UNKNOWN && strange(row)) || (what == FATE_SEARCH && suspect(row));
+}
+
 /* What the counters say about going on. */
 static void judge_list(worker *w, const wxtp_job_row *row, const wx_err *error)
 {
@@ -249,14 +266,14 @@ static void judge_list(worker *w, const wxtp_job_row *row, const wx_err *error)
     if (row->pending == 0) {
         return;
     }
-    if (row->unknown_streak >= UNKNOWN_IN_A_ROW) {
+    if (strange(row)) {
         why = *error;
         wx_err_hint(
             &why,
             "%d batches in a row were refused with an errcode that nobody knows; look it up, and decide.",
             UNKNOWN_IN_A_ROW);
         wx_runner_end(w->runner, &why);
-    } else if (!row->forced && row->asked >= SUSPECT_FROM && row->succeeded == 0 && row->failed == 0) {
+    } else if (suspect(row)) {
         wx_fail(&why, WXTP_ERR_SUSPECT_LIST,
                 "the first %lld openids that WeChat was asked about are all refused", (long long)row->asked);
         wx_err_hint(&why, "Do these openids belong to %s? If they do, go on by resuming the job.",
@@ -302,7 +319,8 @@ static wxtp_status record(void *user, wxtp_tx *tx, const wx_err *error, bool fin
     }
     job->row.calls++;
     count_call(w, &job->row);
-    if (what != FATE_BACK && ours) {
+    const bool doubted = ours && awaits_decision(&job->row, what);
+    if (what != FATE_BACK && ours && !doubted) {
         status = decide(w, tx, &job->row, what, error, err);
     }
     if (status == WXTP_OK) {
@@ -317,7 +335,7 @@ static wxtp_status record(void *user, wxtp_tx *tx, const wx_err *error, bool fin
         end_cancelled(w, job->row.id);
     } else if (final && what == FATE_BACK) {
         w->ends = wx_runner_end(w->runner, error);
-    } else if (w->decided) {
+    } else if (w->decided || doubted) {
         judge_list(w, &job->row, error);
     }
     return WXTP_OK;

@@ -57,6 +57,7 @@ wx_sent wx_ask_send(wx_renewal *renewal, wx_question *question, const wx_asked *
         .body = wx_buf_str(asked->body),
         .body_len = asked->body->len,
         .wants = asked->access_name,
+        .until_boot_ms = renewal->op->until_boot_ms,
         .may_send = question->may_send,
         .may_send_user = question->may_send_user,
         .secrets = {asked->secrets[0], asked->secrets[1], asked->secrets[2]},

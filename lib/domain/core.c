@@ -54,7 +54,8 @@ static bool patience_take(wx_op *op, int64_t ms)
     const int64_t now = wx_boot_ms(op->core);
     pthread_mutex_lock(&patience->lock);
     const int64_t used = patience->waiting > 0 ? now - patience->since_boot_ms : 0;
-    const bool enough = patience->left_ms - used >= ms;
+    const bool enough =
+        patience->left_ms - used >= ms && (op->until_boot_ms == 0 || now + ms <= op->until_boot_ms);
     if (enough && patience->waiting++ == 0) {
         patience->since_boot_ms = now;
     }

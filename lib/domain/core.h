@@ -63,6 +63,7 @@ typedef struct wx_op {
     wx_core *core;
     wx_patience *patience;
     const char *job_id;            /* "" outside a job */
+    int64_t until_boot_ms;         /* no call lasts longer, no wait ends later; 0: no such end */
     bool person;                   /* someone asked for this now: a remembered quota is probed once */
     atomic_int_fast64_t refreshes; /* of the tenant's own token, made for this operation */
 } wx_op;

@@ -84,6 +84,7 @@ wx_sent wx_send_platform(wx_op *op, wx_platform_call call, const char *body, con
                               .body = body,
                               .body_len = strlen(body),
                               .wants = wants,
+                              .until_boot_ms = op->until_boot_ms,
                               .secret_count = secret_count};
         for (int i = 0; i < secret_count; i++) {
             request.secrets[i] = secrets[i];

@@ -108,6 +108,7 @@ static wxtp_status send_test_message(wx_op *op, const wxtp_push *push, const cha
                                 .token = token.text,
                                 .body = wx_buf_str(&body),
                                 .body_len = body.len,
+                                .until_boot_ms = op->until_boot_ms,
                                 .secrets = {push->code},
                                 .secret_count = 1};
     wx_send(core, &request, &answer, NULL, NULL, err);
@@ -140,7 +141,10 @@ wxtp_status wx_inbound_finish(wx_op *op, wxtp_push *push, int64_t wait_ms, wxtp_
     }
     wx_patience patience;
     wx_patience_init(&patience, wait_ms);
-    wx_op quick = {.core = core, .patience = &patience, .job_id = op->job_id};
+    wx_op quick = {.core = core,
+                   .patience = &patience,
+                   .until_boot_ms = wx_boot_ms(core) + wait_ms,
+                   .job_id = op->job_id};
     wx_err trouble = {0};
     if (wx_code_exchange(&quick, push->code, appid, &trouble) == WXTP_OK) {
         *exchange = WXTP_EXCHANGE_DONE;

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { BODY_MAX = 1 << 20, EXCHANGE_MS = 4000 };
+enum { BODY_MAX = 1 << 20, EXCHANGE_MS = 3900 };
 
 static int not_authentic(ad_app *app, const char *what)
 {

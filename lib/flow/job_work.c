@@ -181,8 +181,7 @@ static wxtp_status note(worker *w, wxtp_tx *tx, wxtp_job_row *row, size_t at, co
 }
 
 /* Counts what the last answer decided; openids that still have to be searched stay pending. */
-static wxtp_status count_decided(worker *w, wxtp_tx *tx, wxtp_job_row *row, fate what, const wx_err *error,
-                                 wx_err *err)
+static wxtp_status count_decided(worker *w, wxtp_tx *tx, wxtp_job_row *row, const wx_err *error, wx_err *err)
 {
     for (size_t at = 0; at < w->count; at++) {
         if (!w->chosen[at] || w->marks[at] == WX_MARK_UNTESTED || w->marks[at] == WX_MARK_SUSPECT) {
@@ -193,8 +192,7 @@ static wxtp_status count_decided(worker *w, wxtp_tx *tx, wxtp_job_row *row, fate
                                                              : &row->failed;
         ++*counter;
         row->pending--;
-        /* An errcode that nobody knows says nothing about the list: its own streak counts those. */
-        row->asked += what == FATE_UNKNOWN ? 0 : 1;
+        row->asked++;
         const wxtp_status status = w->marks[at] == WX_MARK_DONE ? WXTP_OK : note(w, tx, row, at, error, err);
         if (status != WXTP_OK) {
             return status;
@@ -244,6 +242,23 @@ static wxtp_status still_ours(worker *w, wxtp_tx *tx, const char *job_id, bool *
     return WXTP_OK;
 }
 
+static bool strange(const wxtp_job_row *row)
+{
+    return row->unknown_streak >= UNKNOWN_IN_A_ROW;
+}
+
+static bool suspect(const wxtp_job_row *row)
+{
+    return !row->forced && row->asked >= SUSPECT_FROM && row->succeeded == 0 && row->failed == 0;
+}
+
+/* What was in flight when the list came in doubt and is refused too waits for the decision: a short job would
+ * else be over before there is anything to decide. */
+static bool awaits_decision(const wxtp_job_row *row, fate what)
+{
+    return (what == FATE_UNKNOWN && strange(row)) || (what == FATE_SEARCH && suspect(row));
+}
+
 /* What the counters say about going on. */
 static void judge_list(worker *w, const wxtp_job_row *row, const wx_err *error)
 {
@@ -251,14 +266,14 @@ static void judge_list(worker *w, const wxtp_job_row *row, const wx_err *error)
     if (row->pending == 0) {
         return;
     }
-    if (row->unknown_streak >= UNKNOWN_IN_A_ROW) {
+    if (strange(row)) {
         why = *error;
         wx_err_hint(
             &why,
             "%d batches in a row were refused with an errcode that nobody knows; look it up, and decide.",
             UNKNOWN_IN_A_ROW);
         wx_runner_end(w->runner, &why);
-    } else if (!row->forced && row->asked >= SUSPECT_FROM && row->succeeded == 0) {
+    } else if (suspect(row)) {
         wx_fail(&why, WXTP_ERR_SUSPECT_LIST,
                 "the first %lld openids that WeChat was asked about are all refused", (long long)row->asked);
         wx_err_hint(&why, "Do these openids belong to %s? If they do, go on by resuming the job.",
@@ -279,7 +294,7 @@ static wxtp_status decide(worker *w, wxtp_tx *tx, wxtp_job_row *row, fate what, 
 {
     enter(w, what);
     w->decided = true;
-    wxtp_status status = count_decided(w, tx, row, what, error, err);
+    wxtp_status status = count_decided(w, tx, row, error, err);
     if (status == WXTP_OK) {
         status = put_batch(w, tx, row->id, err);
     }
@@ -304,7 +319,8 @@ static wxtp_status record(void *user, wxtp_tx *tx, const wx_err *error, bool fin
     }
     job->row.calls++;
     count_call(w, &job->row);
-    if (what != FATE_BACK && ours) {
+    const bool doubted = ours && awaits_decision(&job->row, what);
+    if (what != FATE_BACK && ours && !doubted) {
         status = decide(w, tx, &job->row, what, error, err);
     }
     if (status == WXTP_OK) {
@@ -319,7 +335,7 @@ static wxtp_status record(void *user, wxtp_tx *tx, const wx_err *error, bool fin
         end_cancelled(w, job->row.id);
     } else if (final && what == FATE_BACK) {
         w->ends = wx_runner_end(w->runner, error);
-    } else if (w->decided) {
+    } else if (w->decided || doubted) {
         judge_list(w, &job->row, error);
     }
     return WXTP_OK;
@@ -487,8 +503,8 @@ static wxtp_status call_chosen(worker *w, wx_err *err)
     const wxtp_status status = wx_dispatch(&w->op, &call, &answer, err);
     w->answer = NULL;
     publish(w);
+    open_door(w);
     if (w->decided) {
-        open_door(w); /* else the run ends, and its reason must be this call's */
         w->op.person = false;
         if (err->errcode != 0 && wx_errcode_find(err->errcode)->class_ == WX_ERRCODE_TOO_MANY) {
             wx_log(&runner->core->log, WXTP_LOG_WARNING, "%s: %s", w->op.job_id, err->message);
@@ -531,7 +547,6 @@ void wx_runner_work(wx_runner *runner, bool first, bool speaks)
     w.op.patience = runner->op->patience;
     w.op.job_id = runner->view->row.id;
     w.op.person = first && runner->op->person;
-    w.op.deadline_boot_ms = runner->op->deadline_boot_ms;
     atomic_init(&w.op.refreshes, 0);
     if (!first) {
         await_door(runner);

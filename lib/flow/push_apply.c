@@ -8,7 +8,10 @@
 #include "domain/ticket.h"
 #include "domain/token.h"
 
-enum { CODE_LIFE_MS = 3600 * 1000 };
+enum {
+    CODE_LIFE_MS = 3600 * 1000,
+    ASK_MS = 3000, /* WeChat waits five seconds for the answer */
+};
 
 /* Below it, a time is a number of seconds from now: 2001. */
 #define UNIX_TIMES_FROM INT64_C(1000000000)
@@ -326,7 +329,8 @@ wxtp_status wx_push_ask(wx_op *op, const wxtp_push *push, wx_push_doubt *doubt, 
     /* WeChat waits five seconds for the answer to its push: one try. */
     wx_patience none;
     wx_patience_init(&none, 0);
-    wx_op quick = {.core = core, .patience = &none, .job_id = op->job_id};
+    wx_op quick = {
+        .core = core, .patience = &none, .until_boot_ms = wx_boot_ms(core) + ASK_MS, .job_id = op->job_id};
     wx_err trouble = {0};
     doubt->answered = wx_info_read(&quick, push->authorizer, &doubt->info, &trouble) == WXTP_OK;
     wx_patience_destroy(&none);

@@ -10,8 +10,6 @@
 #include "signals.h"
 #include <wxtp/wxtp.h>
 
-#define AD_CLEANUP(function) __attribute__((cleanup(function)))
-
 struct ad_app {
     ad_line line;
     ad_failure failure; /* told at the end, when all else is written */

@@ -101,9 +101,10 @@ static int receive(ad_app *app, const char *query, const char *body, size_t len)
     wxtp_error *error = NULL;
 
     wxtp_status status = wxtp_push_receive(app->platform, query, body, len, &push, &error);
-    if (status == WXTP_ERR_INVALID ||
-        status == WXTP_ERR_TOO_LARGE) { /* what is out of form is not WeChat's */
-        int code = not_authentic(app, error ? wxtp_error_message(error) : "the push is out of form");
+    /* What is out of form is a matter of the signature; this is authentic, and the store does not take it. */
+    if (status == WXTP_ERR_INVALID || status == WXTP_ERR_TOO_LARGE) {
+        int code = ad_fail(&app->failure, AD_EXIT_INTERNAL, "store", NULL, "%s",
+                           error ? wxtp_error_message(error) : "the push could not be stored");
         wxtp_error_free(error);
         return code;
     }

@@ -111,6 +111,7 @@ static int run_line(ad_app *app, int argc, char **argv)
     code = ad_line_parse(&app->line, argc, argv, &app->failure);
     if (code != AD_EXIT_OK)
         return code;
+    app->json = ad_given(app, OPT_JSON);
     app->lines = ad_given(app, OPT_JSON) && strcmp(ad_text(app, OPT_JSON), "lines") == 0;
     app->color = ad_color_wanted(app, STDOUT_FILENO);
     if (ad_given(app, OPT_HELP)) {

@@ -46,7 +46,8 @@ static void draw(ad_progress *p, int64_t now_ms)
     fprintf(stderr, " %s", p->unit);
     if (p->bad > 0)
         fprintf(stderr, ", %lld invalid or failed", (long long)p->bad);
-    fprintf(stderr, ", %.1f/s", rate);
+    if (rate > 0)
+        fprintf(stderr, ", %.1f/s", rate);
     if (p->total > p->done && rate > 0)
         put_left((double)(p->total - p->done) / rate);
     if (!p->terminal)

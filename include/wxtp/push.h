@@ -38,7 +38,7 @@ typedef enum wxtp_exchange {
  * Does what a push asks for after its answer: exchanges its code, or sends the release test's message.
  * Need not be called: later calls exchange a code that waits.
  *
- * @param wait_ms how long to wait for trouble to pass; 0: one try.
+ * @param wait_ms how long it may take in all, an answer that hangs included; 0: one try.
  * @param exchange receives what became of the code; may be NULL.
  * @return WXTP_OK whatever `exchange` receives. Blocking: network. Since: 0.1.0.
  * Source: api_query_auth and the release test of developers.weixin.qq.com.

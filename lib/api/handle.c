@@ -65,8 +65,8 @@ wxtp_status wx_enter(wx_door *door, wxtp_platform *platform, wx_err *err)
     door->op.core = core;
     door->op.patience = &door->patience;
     door->op.job_id = "";
-    door->op.until_boot_ms = 0;
     door->op.person = false;
+    door->op.deadline_boot_ms = 0;
     atomic_init(&door->op.refreshes, 0);
     return WXTP_OK;
 }

@@ -57,14 +57,14 @@ wx_sent wx_ask_send(wx_renewal *renewal, wx_question *question, const wx_asked *
         .body = wx_buf_str(asked->body),
         .body_len = asked->body->len,
         .wants = asked->access_name,
-        .until_boot_ms = renewal->op->until_boot_ms,
+        .timeout_ms = wx_call_time_ms(renewal->op),
         .may_send = question->may_send,
         .may_send_user = question->may_send_user,
         .secrets = {asked->secrets[0], asked->secrets[1], asked->secrets[2]},
         .secret_count = 3,
     };
     question->component_generation = asked->component_token != NULL ? asked->component_token->generation : 0;
-    question->deadline_boot_ms = wx_boot_ms(core) + core->settings.timeout_ms;
+    question->deadline_boot_ms = wx_boot_ms(core) + request.timeout_ms;
     const wx_sent sent = wx_send(core, &request, &answer, &got->sent_wall_ms, NULL, err);
     if (sent != WX_SENT_OK) {
         wx_err_tenant(err, renewal->appid);

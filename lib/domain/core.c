@@ -54,8 +54,7 @@ static bool patience_take(wx_op *op, int64_t ms)
     const int64_t now = wx_boot_ms(op->core);
     pthread_mutex_lock(&patience->lock);
     const int64_t used = patience->waiting > 0 ? now - patience->since_boot_ms : 0;
-    const bool enough =
-        patience->left_ms - used >= ms && (op->until_boot_ms == 0 || now + ms <= op->until_boot_ms);
+    const bool enough = patience->left_ms - used >= ms;
     if (enough && patience->waiting++ == 0) {
         patience->since_boot_ms = now;
     }
@@ -76,12 +75,23 @@ static void patience_give(wx_op *op)
 
 bool wx_wait_patiently(wx_op *op, int64_t ms, wx_err *err)
 {
-    if (!patience_take(op, ms)) {
+    const bool too_late = op->deadline_boot_ms > 0 && wx_boot_ms(op->core) + ms >= op->deadline_boot_ms;
+    if (too_late || !patience_take(op, ms)) {
         return false;
     }
     const wxtp_status status = wx_pause(op->core, ms, err);
     patience_give(op);
     return status == WXTP_OK;
+}
+
+int64_t wx_call_time_ms(const wx_op *op)
+{
+    const int64_t timeout = op->core->settings.timeout_ms;
+    if (op->deadline_boot_ms == 0) {
+        return timeout;
+    }
+    const int64_t left = op->deadline_boot_ms - wx_boot_ms(op->core);
+    return left < 1 ? 1 : left < timeout ? left : timeout;
 }
 
 int64_t wx_backoff_ms(const wx_core *core, int tries_made)

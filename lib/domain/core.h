@@ -63,8 +63,8 @@ typedef struct wx_op {
     wx_core *core;
     wx_patience *patience;
     const char *job_id;            /* "" outside a job */
-    int64_t until_boot_ms;         /* no call lasts longer, no wait ends later; 0: no such end */
     bool person;                   /* someone asked for this now: a remembered quota is probed once */
+    int64_t deadline_boot_ms;      /* no transfer of it lasts longer; 0: none */
     atomic_int_fast64_t refreshes; /* of the tenant's own token, made for this operation */
 } wx_op;
 
@@ -78,6 +78,8 @@ wxtp_status wx_pause(wx_core *core, int64_t ms, wx_err *err);
 /* As wx_pause, but takes the time from the operation's patience; false when too little is left (err is set to
  * WXTP_ERR_INTERRUPTED when stopping, else left alone). */
 bool wx_wait_patiently(wx_op *op, int64_t ms, wx_err *err);
+/* How long one HTTP call of the operation may take: the time-out, or what its deadline leaves. */
+int64_t wx_call_time_ms(const wx_op *op);
 /* Back-off before try number `tries_made` + 1: 0.3 s, doubled, at most 10 s, with jitter. */
 int64_t wx_backoff_ms(const wx_core *core, int tries_made);
 

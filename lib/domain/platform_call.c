@@ -84,7 +84,6 @@ wx_sent wx_send_platform(wx_op *op, wx_platform_call call, const char *body, con
                               .body = body,
                               .body_len = strlen(body),
                               .wants = wants,
-                              .until_boot_ms = op->until_boot_ms,
                               .secret_count = secret_count};
         for (int i = 0; i < secret_count; i++) {
             request.secrets[i] = secrets[i];
@@ -99,6 +98,7 @@ wx_sent wx_send_platform(wx_op *op, wx_platform_call call, const char *body, con
             }
             request.token = token.text;
         }
+        request.timeout_ms = wx_call_time_ms(op);
         wx_answer_free(answer);
         const wx_sent sent = wx_send(core, &request, answer, NULL, NULL, err);
         const wx_errcode_class class_ =

@@ -442,6 +442,11 @@ static wxtp_status wait_for_other(wx_renewal *renewal, int64_t end_boot, wx_err 
     if (!renewal->patient) {
         return WXTP_ERR_STATE;
     }
+    if (!renewal->waited) {
+        renewal->waited = true;
+        wx_log(&core->log, WXTP_LOG_DEBUG, "%s: another process is refreshing this token",
+               renewal->appid[0] != '\0' ? renewal->appid : renewal->platform);
+    }
     if (wx_boot_ms(core) >= end_boot) {
         wx_fail(err, WXTP_ERR_UNAVAILABLE, "another process's refresh of this token takes too long");
         wx_err_tenant(err, renewal->appid);
@@ -453,7 +458,9 @@ static wxtp_status wait_for_other(wx_renewal *renewal, int64_t end_boot, wx_err 
 static wxtp_status lead(wx_renewal *renewal, wx_err *err)
 {
     wx_core *core = renewal->op->core;
-    const int64_t end_boot = wx_boot_ms(core) + 3 * lease_ms(renewal);
+    const int64_t by_op = renewal->op->deadline_boot_ms;
+    const int64_t by_lease = wx_boot_ms(core) + 3 * lease_ms(renewal);
+    const int64_t end_boot = by_op > 0 && by_op < by_lease ? by_op : by_lease;
     wxtp_status status = store_unsaved(renewal, err);
     for (int round = 0; round < ROUNDS && status == WXTP_OK;) {
         bool done = false;
@@ -500,7 +507,11 @@ wxtp_status wx_renew(wx_renewal *renewal, wx_err *err)
 {
     wx_core *core = renewal->op->core;
     renewal_key(renewal->platform, renewal->appid, renewal->key, sizeof(renewal->key));
-    const int64_t wait_ms = renewal->patient ? 4 * lease_ms(renewal) + core->settings.max_wait_ms : 0;
+    int64_t wait_ms = renewal->patient ? 4 * lease_ms(renewal) + core->settings.max_wait_ms : 0;
+    const int64_t left_ms = renewal->op->deadline_boot_ms - wx_boot_ms(core);
+    if (renewal->op->deadline_boot_ms > 0 && left_ms < wait_ms) {
+        wait_ms = left_ms < 1 ? 1 : left_ms;
+    }
     wxtp_status status;
     do {
         status = wx_flight_join(core, renewal->key, wait_ms, &renewal->flight, err);

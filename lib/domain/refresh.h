@@ -31,6 +31,7 @@ typedef struct wx_renewal {
     wxtp_lease lease;
     wx_held held;          /* as read under the lease */
     bool outcome_unknown;  /* an earlier request of this generation may have been carried out */
+    bool waited;           /* for another process, and said so */
     bool account_refused;  /* WeChat refused the account itself, not its refresh token */
     wx_recovery *recovery; /* the source's memory of what was tried */
 } wx_renewal;

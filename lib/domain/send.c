@@ -76,15 +76,6 @@ static wx_sent judge(const wx_request *request, const wxtp_http_answer *http, wx
     return WX_SENT_REFUSED;
 }
 
-static int64_t time_left(const wx_core *core, const wx_request *request)
-{
-    if (request->until_boot_ms == 0) {
-        return core->settings.timeout_ms;
-    }
-    const int64_t left = request->until_boot_ms - wx_boot_ms(core);
-    return left < core->settings.timeout_ms ? left : core->settings.timeout_ms;
-}
-
 wx_sent wx_send(wx_core *core, const wx_request *request, wx_answer *answer, int64_t *sent_wall_ms,
                 int64_t *duration_ms, wx_err *err)
 {
@@ -96,17 +87,12 @@ wx_sent wx_send(wx_core *core, const wx_request *request, wx_answer *answer, int
         wx_fail_nomem(err);
         return WX_SENT_NOTHING;
     }
-    const int64_t timeout_ms = time_left(core, request);
-    if (timeout_ms <= 0) {
-        wx_fail(err, WXTP_ERR_UNAVAILABLE, "%s: no time is left for the call", request->name);
-        return WX_SENT_NOTHING;
-    }
     const wxtp_http_request http_request = {
         .method = "POST",
         .url = wx_buf_str(&url),
         .body = request->body,
         .body_len = request->body_len,
-        .timeout_ms = timeout_ms,
+        .timeout_ms = request->timeout_ms > 0 ? request->timeout_ms : core->settings.timeout_ms,
         .max_answer_bytes = ANSWER_MAX,
         .may_send = request->may_send,
         .may_send_user = request->may_send_user,

@@ -14,8 +14,8 @@ typedef struct wx_request {
     const char *token;
     const char *body;
     size_t body_len;
-    const char *wants;     /* see wx_answer_read */
-    int64_t until_boot_ms; /* ends the call even before its time-out; 0: does not */
+    const char *wants;  /* see wx_answer_read */
+    int64_t timeout_ms; /* 0: the settings' */
     bool (*may_send)(void *user);
     void *may_send_user;
     const char *secrets[6]; /* besides the token: what must not show up in messages */

@@ -119,7 +119,7 @@ static wxtp_status load_living(wx_core *core, wxtp_tx *tx, const char *platform,
                                wx_tenant **tenant, wx_err *err)
 {
     wxtp_status status = wx_tenant_load(core, tx, platform, appid, tenant, err);
-    if (status == WXTP_OK && (*tenant)->row.removed) {
+    if (status == WXTP_OK && *tenant && (*tenant)->row.removed) {
         wx_tenant_free(*tenant);
         *tenant = NULL;
         return WXTP_ERR_NOT_FOUND;
@@ -251,7 +251,7 @@ wxtp_status wx_tenant_change(wx_core *core, wxtp_tx *tx, const char *platform, c
     assert(change);
     WX_AUTO_TENANT *tenant = NULL;
     wxtp_status status = wx_tenant_load(core, tx, platform, appid, &tenant, err);
-    if (status != WXTP_OK) {
+    if (status != WXTP_OK || !tenant) {
         return status;
     }
     wxtp_tenant_row row = tenant->row;

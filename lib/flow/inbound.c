@@ -108,7 +108,7 @@ static wxtp_status send_test_message(wx_op *op, const wxtp_push *push, const cha
                                 .token = token.text,
                                 .body = wx_buf_str(&body),
                                 .body_len = body.len,
-                                .until_boot_ms = op->until_boot_ms,
+                                .timeout_ms = wx_call_time_ms(op),
                                 .secrets = {push->code},
                                 .secret_count = 1};
     wx_send(core, &request, &answer, NULL, NULL, err);
@@ -143,8 +143,8 @@ wxtp_status wx_inbound_finish(wx_op *op, wxtp_push *push, int64_t wait_ms, wxtp_
     wx_patience_init(&patience, wait_ms);
     wx_op quick = {.core = core,
                    .patience = &patience,
-                   .until_boot_ms = wx_boot_ms(core) + wait_ms,
-                   .job_id = op->job_id};
+                   .job_id = op->job_id,
+                   .deadline_boot_ms = wait_ms > 0 ? wx_boot_ms(core) + wait_ms : 0};
     wx_err trouble = {0};
     if (wx_code_exchange(&quick, push->code, appid, &trouble) == WXTP_OK) {
         *exchange = WXTP_EXCHANGE_DONE;

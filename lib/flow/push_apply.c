@@ -330,7 +330,7 @@ wxtp_status wx_push_ask(wx_op *op, const wxtp_push *push, wx_push_doubt *doubt, 
     wx_patience none;
     wx_patience_init(&none, 0);
     wx_op quick = {
-        .core = core, .patience = &none, .until_boot_ms = wx_boot_ms(core) + ASK_MS, .job_id = op->job_id};
+        .core = core, .patience = &none, .job_id = op->job_id, .deadline_boot_ms = wx_boot_ms(core) + ASK_MS};
     wx_err trouble = {0};
     doubt->answered = wx_info_read(&quick, push->authorizer, &doubt->info, &trouble) == WXTP_OK;
     wx_patience_destroy(&none);

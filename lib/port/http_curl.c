@@ -42,7 +42,7 @@ struct transfer {
     wx_buf body;
     size_t header_bytes;
     int64_t deadline_ms;
-    bool may_have_left; /* once true it stays so: libcurl may send again on a fresh connection */
+    bool may_have_left; /* once true it stays so */
     bool held_back;
 };
 
@@ -128,8 +128,9 @@ static int on_connected(void *user, char *ip, char *local_ip, int port, int loca
     transfer *now = self->now;
     const wxtp_http_request *request = now->request;
     const wxtp_clock *clock = &now->self->clock;
-    /* After a pause of the process the deadline may be over before the connection stood. */
-    if (clock->boot_ms(clock->user) >= now->deadline_ms ||
+    /* libcurl would send again when a kept connection is cut: a retry is the caller's, who counts it.
+     * After a pause of the process the deadline may be over before the connection stood. */
+    if (now->may_have_left || clock->boot_ms(clock->user) >= now->deadline_ms ||
         (request->may_send && !request->may_send(request->may_send_user))) {
         now->held_back = true;
         return CURL_PREREQFUNC_ABORT;

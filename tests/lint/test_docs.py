@@ -212,7 +212,8 @@ def check_command(path, line, words):
         text = help_of(tuple(names[:count])) if len(names) >= count else None
         if text and (count == 0 or f"{' '.join(names[:count])} " in text):
             break
-    if not text or (names and "Usage: wxtp-admin [GLOBAL OPTIONS] COMMAND" in text):
+    group = bool(text) and len(names) == 2 and f"Usage: wxtp-admin [GLOBAL OPTIONS] {names[0]} COMMAND" in text
+    if not text or group or (names and "Usage: wxtp-admin [GLOBAL OPTIONS] COMMAND" in text):
         lint.found(path, line, f"wxtp-admin {' '.join(words)}: there is no such command")
         return
     for option in options:

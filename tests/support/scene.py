@@ -32,7 +32,11 @@ class Ran:
         return json.loads(self.err.splitlines()[-1])["error"]
 
     def __repr__(self):
-        return "exit %s\nstdout: %s\nstderr: %s" % (self.code, self.out, self.err)
+        return "exit %s\nstdout: %s\nstderr: %s" % (self.code, shortened(self.out), shortened(self.err))
+
+
+def shortened(text, most=2000):
+    return text if len(text) <= most else text[:most // 2] + " […] " + text[-most // 2:]
 
 
 def openid(number, letter="o"):

@@ -2,7 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { BAR = 24, DRAW_MS = 100, LINE_MS = 5000 };
+enum { BAR = 24, DRAW_MS = 100, LINE_MS = 3000 };
 
 void ad_progress_begin(ad_progress *progress, ad_app *app, const char *unit)
 {

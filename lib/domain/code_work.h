@@ -32,6 +32,11 @@ typedef struct wx_granted {
 void wx_granted_free(wx_granted *granted);
 #define WX_AUTO_GRANTED __attribute__((cleanup(wx_granted_free))) wx_granted
 
+/* Names the code's row and lease; reads nothing. */
+wxtp_status wx_code_work_init(wx_code_work *work, wx_op *op, const char *code, wx_err *err);
+void wx_code_hex(const unsigned char *digest, size_t len, char *hex);
+/* WXTP_ERR_NOT_FOUND without filling `err` where there is no row. */
+wxtp_status wx_code_read(wx_code_work *work, wxtp_tx *tx, wx_err *err);
 /* Writes the code's row in the caller's transaction; done and bad ones lose their code. */
 wxtp_status wx_code_store(wx_code_work *work, wxtp_tx *tx, wxtp_code_state state, wx_err *err);
 /*

@@ -1,7 +1,7 @@
 /* Running a job: taking it, its workers, its end; or following the runner that has it. */
 #include <string.h>
 
-#include "flow/job_runner.h"
+#include "flow/job_work.h"
 
 enum {
     FOLLOW_MS = 200,
@@ -325,6 +325,7 @@ static void run_rounds(wx_runner *runner)
         calls = runner->view->row.calls;
         runner->from = 0;
         runner->opened = false;
+        runner->work = wx_job_work;
         wx_runner_run(runner);
     }
 }

@@ -138,7 +138,7 @@ void wx_runner_tell(wx_runner *runner, bool at_once)
 
 static void *work(wx_runner *runner, bool first)
 {
-    wx_runner_work(runner, first, false);
+    runner->work(runner, first, false);
     pthread_mutex_lock(&runner->lock);
     runner->alive--;
     pthread_cond_broadcast(&runner->changed);
@@ -228,7 +228,7 @@ void wx_runner_run(wx_runner *runner)
         started = threads ? start_threads(runner, threads, wanted) : 0;
     }
     if (started == 0) {
-        wx_runner_work(runner, true, true);
+        runner->work(runner, true, true);
     }
     while (started > 0 && wait_a_moment(runner)) {
         wx_err err = {.status = WXTP_OK};

@@ -4,7 +4,13 @@
 
 #include "flow/job_inner.h"
 
-typedef struct wx_runner {
+typedef struct wx_runner wx_runner;
+
+/* One worker. `speaks`: on the calling thread, tells progress. */
+typedef void wx_runner_worker(wx_runner *runner, bool first, bool speaks);
+
+struct wx_runner {
+    wx_runner_worker *work;
     wx_core *core;
     wx_op *op;
     const wx_api *api;
@@ -27,11 +33,7 @@ typedef struct wx_runner {
     wx_err outcome;          /* why it is ending */
     int64_t loose_refreshes; /* made, and not yet counted in the job */
     int alive;               /* workers */
-} wx_runner;
-
-/* Works through batches until none is left or the runner is ending. `speaks`: on the calling thread, tells
- * progress. */
-void wx_runner_work(wx_runner *runner, bool first, bool speaks);
+};
 
 /* Runs workers until none is left. The calling thread keeps the lease and tells progress; alone, it works
  * itself. */

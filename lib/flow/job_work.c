@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "codec/narrow.h"
-#include "flow/job_runner.h"
+#include "flow/job_work.h"
 
 enum {
     BODY_MAX = 64 * 1024,
@@ -542,7 +542,7 @@ static void end_with(worker *w, const wx_err *err)
     }
 }
 
-void wx_runner_work(wx_runner *runner, bool first, bool speaks)
+void wx_job_work(wx_runner *runner, bool first, bool speaks)
 {
     wx_err err = {.status = WXTP_OK};
     worker w = {.runner = runner, .first = first, .speaks = speaks};

@@ -1,0 +1,11 @@
+/* What a worker does: batches, calls, what their answers mean for each openid. */
+#ifndef WX_FLOW_JOB_WORK_H
+#define WX_FLOW_JOB_WORK_H
+
+#include "flow/job_runner.h"
+
+/* Works through batches until none is left or the runner is ending. `speaks`: on the calling thread, tells
+ * progress. */
+void wx_job_work(wx_runner *runner, bool first, bool speaks);
+
+#endif

@@ -240,6 +240,42 @@ int ad_tenant_print_appid(ad_app *app, const char *appid)
     return code;
 }
 
+typedef struct declared {
+    ad_app *app;
+    const char *appid;
+    int code;
+    bool printed;
+} declared;
+
+static bool print_declared(void *user, const wxtp_tenant *tenant)
+{
+    declared *d = user;
+
+    if (strcmp(wxtp_tenant_appid(tenant), d->appid) != 0)
+        return strcmp(wxtp_tenant_appid(tenant), d->appid) < 0;
+    if (wxtp_tenant_credential(tenant) == WXTP_CREDENTIAL_AUTHORIZER)
+        return true;
+    d->code = ad_tenant_print(d->app, tenant);
+    d->printed = true;
+    return false;
+}
+
+/* Where the platform has a tenant of this appid too, the appid alone no longer says which is meant. */
+int ad_tenant_print_declared(ad_app *app, const char *appid)
+{
+    declared d = {.app = app, .appid = appid, .code = AD_EXIT_OK};
+    char before[72];
+    wxtp_error *error = NULL;
+
+    ad_copy(before, sizeof before, appid);
+    before[*before ? strlen(before) - 1 : 0] = '\0';
+    wxtp_status status =
+        wxtp_tenant_list(app->platform, -1, -1, *before ? before : NULL, 10000, print_declared, &d, &error);
+    if (status != WXTP_OK)
+        return ad_fail_take(&app->failure, status, &error);
+    return d.printed ? d.code : ad_tenant_print_appid(app, appid);
+}
+
 void ad_list_tenant(ad_list *list, const wxtp_tenant *tenant)
 {
     if (ad_list_json(list)) {

@@ -8,7 +8,8 @@
 
 struct wxtp_platform {
     wx_core core;
-    /* The same with a component, once wxtp_platform_set has chosen one: calls that are inside go on with theirs. */
+    /* The same with a component, once wxtp_platform_set has chosen one: calls that are inside go on with
+     * theirs. */
     wx_core later;
     bool has_later;
     struct wx_http_curl *own_http; /* NULL when the host brought its own */
@@ -23,14 +24,16 @@ struct wxtp_platform {
     char master_key_file[4096];
 };
 
-/* A public call under way: `wx_door door; if (wx_enter(&door, platform, &err)) …; … return wx_leave(&door, …)`. */
+/* A public call under way: `wx_door door; if (wx_enter(&door, platform, &err)) …; … return wx_leave(&door,
+ * …)`. */
 typedef struct wx_door {
     wxtp_platform *platform;
     wx_patience patience;
     wx_op op;
 } wx_door;
 
-/* WXTP_ERR_INVALID for NULL, WXTP_ERR_FORKED in a child, WXTP_ERR_STATE while closing; then there is nothing to leave. */
+/* WXTP_ERR_INVALID for NULL, WXTP_ERR_FORKED in a child, WXTP_ERR_STATE while closing; then there is nothing
+ * to leave. */
 wxtp_status wx_enter(wx_door *door, wxtp_platform *platform, wx_err *err);
 /* Leaves, and gives `err` to the caller when `status` is not WXTP_OK. Returns `status`. */
 wxtp_status wx_leave(wx_door *door, wxtp_status status, const wx_err *err, wxtp_error **error);

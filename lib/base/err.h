@@ -9,8 +9,8 @@
 
 #define WX_KIND_MAX 40
 #define WX_RID_MAX 64
-#define WX_APPID_MAX 64   /* with its NUL; an appid is 18 characters today */
-#define WX_OPENID_MAX 65  /* with its NUL */
+#define WX_APPID_MAX 64  /* with its NUL; an appid is 18 characters today */
+#define WX_OPENID_MAX 65 /* with its NUL */
 
 typedef struct wxtp_error {
     wxtp_status status;
@@ -47,7 +47,8 @@ void wx_err_kind(wx_err *err, const char *kind);
 void wx_err_tenant(wx_err *err, const char *appid);
 /* The usual kind of a status: WXTP_ERR_TICKET -> "ticket". */
 const char *wx_status_kind(wxtp_status status);
-/* Copies `err` to `*out` (may be NULL); falls back to a static object when out of memory. Returns err->status. */
+/* Copies `err` to `*out` (may be NULL); falls back to a static object when out of memory. Returns
+ * err->status. */
 wxtp_status wx_err_give(wxtp_error **out, const wxtp_allocator *allocator, const wx_err *err);
 /* Replaces each occurrence of each secret of at least 6 bytes in message and hint by "***". */
 void wx_err_redact(wx_err *err, const char *const *secrets, int count);

@@ -9,7 +9,7 @@
 #include "codec/json.h"
 
 typedef struct wx_answer {
-    bool sensible;  /* a JSON object came with a 2xx status */
+    bool sensible;   /* a JSON object came with a 2xx status */
     int64_t errcode; /* 0 also where an answer that is whole carries none */
     bool has_errcode;
     char errmsg[256]; /* control characters replaced; secrets are redacted by the sender */

@@ -8,17 +8,17 @@
 enum { WX_API_SETS_MAX = 8 };
 
 typedef struct wx_api {
-    const char *name;            /* "batchUnblacklist" */
-    const char *path;            /* "/cgi-bin/tags/members/batchunblacklist" */
-    const char *token_parameter; /* "access_token" */
+    const char *name;                     /* "batchUnblacklist" */
+    const char *path;                     /* "/cgi-bin/tags/members/batchunblacklist" */
+    const char *token_parameter;          /* "access_token" */
     int permission_sets[WX_API_SETS_MAX]; /* any of them will do; ended by 0 */
     bool official_accounts_only;
     bool certified_only;
-    bool cloud;        /* can be a cloud call */
-    bool repeat_safe;  /* sending it again does no harm */
-    int list_max;      /* largest list; 0: it takes none */
-    const char *list_field;  /* "openid_list" */
-    const char *done_word;   /* of jobs: "unblacklisted" */
+    bool cloud;             /* can be a cloud call */
+    bool repeat_safe;       /* sending it again does no harm */
+    int list_max;           /* largest list; 0: it takes none */
+    const char *list_field; /* "openid_list" */
+    const char *done_word;  /* of jobs: "unblacklisted" */
 } wx_api;
 
 /* The rows that the library brings: batchUnblacklist, batchBlacklist, getBlacklist, in this order. */

@@ -1,4 +1,5 @@
-/* WXBizMsgCrypt: the sealed envelope of pushes and replies (protocol: AES-256-CBC, 32-byte padding, SHA-1). */
+/* WXBizMsgCrypt: the sealed envelope of pushes and replies (protocol: AES-256-CBC, 32-byte padding, SHA-1).
+ */
 #ifndef WX_CODEC_ENVELOPE_H
 #define WX_CODEC_ENVELOPE_H
 
@@ -30,10 +31,10 @@ bool wx_push_signature_ok(const char *token, const char *timestamp, const char *
                           size_t extra_len, const char *given);
 
 /* Decrypts; `plain` gets the message alone. The signature is checked by the caller first. */
-wx_envelope_fault wx_envelope_open(const unsigned char key[WX_AES_KEY_LEN], const char *appid, const char *base64,
-                                   size_t base64_len, wx_buf *plain);
+wx_envelope_fault wx_envelope_open(const unsigned char key[WX_AES_KEY_LEN], const char *appid,
+                                   const char *base64, size_t base64_len, wx_buf *plain);
 /* `random16` NULL: fresh random bytes. `base64` gets the Encrypt text. */
-bool wx_envelope_seal(const unsigned char key[WX_AES_KEY_LEN], const char *appid, const char *message, size_t len,
-                      const unsigned char *random16, wx_buf *base64);
+bool wx_envelope_seal(const unsigned char key[WX_AES_KEY_LEN], const char *appid, const char *message,
+                      size_t len, const unsigned char *random16, wx_buf *base64);
 
 #endif

@@ -13,7 +13,7 @@ void wx_json_put_at(struct json_object **value);
 #define WX_AUTO_JSON __attribute__((cleanup(wx_json_put_at))) struct json_object
 
 struct json_object *wx_json_get(struct json_object *object, const char *name); /* borrowed; NULL */
-const char *wx_json_str(struct json_object *object, const char *name);         /* borrowed; NULL where no string */
+const char *wx_json_str(struct json_object *object, const char *name); /* borrowed; NULL where no string */
 /* Numbers, also those written as strings; `fallback` where there is none or it does not fit. */
 int64_t wx_json_int(struct json_object *object, const char *name, int64_t fallback);
 

@@ -14,16 +14,17 @@ enum {
 };
 
 /*
- * Chooses which openids go into the next call: `chosen[i]` is set for them. Returns how many, 0 when none is pending.
- * Suspects are halved; the untested rest goes back together; after two bad ones the third refusal of a group has its
- * members go singly. For 20 openids: at most 8 calls with one bad, 15 with two, 31 whatever the mix.
+ * Chooses which openids go into the next call: `chosen[i]` is set for them. Returns how many, 0 when none is
+ * pending. Suspects are halved; the untested rest goes back together; after two bad ones the third refusal of
+ * a group has its members go singly. For 20 openids: at most 8 calls with one bad, 15 with two, 31 whatever
+ * the mix.
  */
 size_t wx_narrow_next(const char *marks, size_t count, bool *chosen);
 
 typedef enum wx_narrow_outcome {
-    WX_NARROW_DONE,    /* the call succeeded */
-    WX_NARROW_BAD,     /* 40003 or 49003: at least one of them is bad */
-    WX_NARROW_FAILED,  /* refused for good by another errcode */
+    WX_NARROW_DONE,   /* the call succeeded */
+    WX_NARROW_BAD,    /* 40003 or 49003: at least one of them is bad */
+    WX_NARROW_FAILED, /* refused for good by another errcode */
 } wx_narrow_outcome;
 
 /* Enters the outcome of the call for `chosen` into `marks`. */

@@ -4,7 +4,8 @@
 
 #include "base/buf.h"
 
-/* Decodes the first value of `name` ("+" is a space) into `value`; false where it is missing or badly encoded. */
+/* Decodes the first value of `name` ("+" is a space) into `value`; false where it is missing or badly
+ * encoded. */
 bool wx_query_get(const char *query, const char *name, wx_buf *value);
 
 #endif

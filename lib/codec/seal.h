@@ -17,8 +17,8 @@ typedef struct wx_seal_place {
 typedef enum wx_seal_result { WX_SEAL_OK = 0, WX_SEAL_NOMEM, WX_SEAL_DAMAGED, WX_SEAL_FAILED } wx_seal_result;
 
 /* Sealed: format byte, 12-byte nonce, ciphertext, 16-byte tag. */
-wx_seal_result wx_seal(const unsigned char key[WX_KEY_LEN], const wx_seal_place *place, const void *plain, size_t len,
-                       wx_buf *sealed);
+wx_seal_result wx_seal(const unsigned char key[WX_KEY_LEN], const wx_seal_place *place, const void *plain,
+                       size_t len, wx_buf *sealed);
 /* WX_SEAL_DAMAGED: wrong key, wrong place or altered. */
 wx_seal_result wx_unseal(const unsigned char key[WX_KEY_LEN], const wx_seal_place *place, const void *sealed,
                          size_t len, wx_buf *plain);

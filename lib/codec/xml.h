@@ -14,11 +14,18 @@ typedef struct wx_xml {
     size_t count;
 } wx_xml;
 
-typedef enum wx_xml_result { WX_XML_OK = 0, WX_XML_MALFORMED, WX_XML_DTD, WX_XML_TOO_LARGE, WX_XML_NOMEM } wx_xml_result;
+typedef enum wx_xml_result {
+    WX_XML_OK = 0,
+    WX_XML_MALFORMED,
+    WX_XML_DTD,
+    WX_XML_TOO_LARGE,
+    WX_XML_NOMEM
+} wx_xml_result;
 
 /* At most 64 KiB of text, 128 fields, depth 8. */
 wx_xml_result wx_xml_parse(const wxtp_allocator *allocator, const char *text, size_t len, wx_xml *xml);
-const char *wx_xml_get(const wx_xml *xml, const char *name); /* NULL where there is none; the first of several */
+const char *wx_xml_get(const wx_xml *xml,
+                       const char *name); /* NULL where there is none; the first of several */
 void wx_xml_free(wx_xml *xml);
 #define WX_AUTO_XML __attribute__((cleanup(wx_xml_free))) wx_xml
 

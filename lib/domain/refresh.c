@@ -358,23 +358,24 @@ static wx_next after_silence(wx_renewal *renewal, wx_sent sent, int tries, wx_er
 }
 
 /* One question under the lease, and what follows from its answer. */
-static wx_next ask_once(wx_renewal *renewal, wx_question *question, int *tries, wx_err *err)
+static wx_next ask_once(wx_renewal *renewal, const wx_question *what, int *tries, wx_err *err)
 {
-    asking under_way = {.renewal = renewal, .question = question};
+    wx_question question = *what;
+    asking under_way = {.renewal = renewal, .question = &question};
     wx_unsaved got = {0};
     wx_next next = WX_NEXT_FAILED;
     const wxtp_status status = intend(renewal, err);
     if (status != WXTP_OK) {
         return status == WXTP_ERR_CONFLICT ? WX_NEXT_FROM_THE_TOP : WX_NEXT_FAILED;
     }
-    question->may_send = lease_outlives_call;
-    question->may_send_user = &under_way;
-    const wx_sent sent = renewal->source->ask(renewal, question, &got, err);
+    question.may_send = lease_outlives_call;
+    question.may_send_user = &under_way;
+    const wx_sent sent = renewal->source->ask(renewal, &question, &got, err);
     (*tries)++;
     if (sent == WX_SENT_OK) {
-        next = after_answer(renewal, question, &got, err);
+        next = after_answer(renewal, &question, &got, err);
     } else if (sent == WX_SENT_REFUSED) {
-        next = after_refusal(renewal, question, err);
+        next = after_refusal(renewal, &question, err);
     } else {
         next = after_silence(renewal, sent, *tries, err);
     }

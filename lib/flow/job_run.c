@@ -78,7 +78,9 @@ static wxtp_status begin_run(run *r, wxtp_tx *tx, wxtp_job_row *row, wx_err *err
     if (status != WXTP_OK) {
         return status;
     }
-    if (row->state == WXTP_JOB_PAUSED && row->paused_by == WXTP_PAUSED_BY_SUSPECT_LIST) {
+    /* Whoever resumes it has seen that nothing succeeded so far. */
+    if (row->state == WXTP_JOB_PAUSED &&
+        (row->paused_by == WXTP_PAUSED_BY_SUSPECT_LIST || row->paused_by == WXTP_PAUSED_BY_UNKNOWN_ERRCODE)) {
         row->forced = true;
     }
     row->unknown_streak = 0;

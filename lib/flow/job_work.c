@@ -249,7 +249,7 @@ static bool strange(const wxtp_job_row *row)
 
 static bool suspect(const wxtp_job_row *row)
 {
-    return !row->forced && row->asked >= SUSPECT_FROM && row->succeeded == 0 && row->failed == 0;
+    return !row->forced && row->asked >= SUSPECT_FROM && row->succeeded == 0;
 }
 
 /* What was in flight when the list came in doubt and is refused too waits for the decision: a short job would
@@ -500,16 +500,19 @@ static wxtp_status call_chosen(worker *w, wx_err *err)
     };
     w->answer = &answer;
     w->decided = false;
-    const wxtp_status status = wx_dispatch(&w->op, &call, &answer, err);
+    wxtp_status status = wx_dispatch(&w->op, &call, &answer, err);
     w->answer = NULL;
     publish(w);
-    open_door(w);
     if (w->decided) {
         w->op.person = false;
         if (err->errcode != 0 && wx_errcode_find(err->errcode)->class_ == WX_ERRCODE_TOO_MANY) {
             wx_log(&runner->core->log, WXTP_LOG_WARNING, "%s: %s", w->op.job_id, err->message);
         }
-        return status == WXTP_ERR_WECHAT ? WXTP_OK : status;
+        status = status == WXTP_ERR_WECHAT ? WXTP_OK : status;
+    }
+    /* After a failure the door opens when its reason stands, lest another worker's be the first. */
+    if (status == WXTP_OK) {
+        open_door(w);
     }
     return status;
 }

@@ -56,8 +56,7 @@ static void set_up_curl(void)
     curl_ready = curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-/* ---- SIGPIPE
- * -------------------------------------------------------------------------------------------------- */
+/* ---- SIGPIPE ---- */
 
 typedef struct quiet {
     sigset_t before;
@@ -99,8 +98,7 @@ static void quiet_end(const quiet *state)
     (void)pthread_sigmask(SIG_SETMASK, &state->before, NULL);
 }
 
-/* ---- Callbacks
- * ------------------------------------------------------------------------------------------------ */
+/* ---- Callbacks ---- */
 
 static size_t on_body(char *data, size_t size, size_t count, void *user)
 {
@@ -139,8 +137,7 @@ static int on_connected(void *user, char *ip, char *local_ip, int port, int loca
     return CURL_PREREQFUNC_OK;
 }
 
-/* ---- Handles
- * -------------------------------------------------------------------------------------------------- */
+/* ---- Handles ---- */
 
 static void handle_free(handle *self)
 {
@@ -269,8 +266,7 @@ static void give_back(wx_http_curl *self, handle *used, bool sound)
     }
 }
 
-/* ---- One transfer
- * --------------------------------------------------------------------------------------------- */
+/* ---- One transfer ---- */
 
 /* Whether the transfer has ended, and how. */
 static bool finished(CURLM *multi, CURLcode *code)
@@ -462,8 +458,7 @@ static void release(void *user, wxtp_http_answer *answer)
     }
 }
 
-/* ---- The port
- * ------------------------------------------------------------------------------------------------- */
+/* ---- The port ---- */
 
 static bool copy_options(wx_http_curl *self, const wx_http_curl_options *options)
 {

@@ -9,10 +9,10 @@
 typedef struct wx_http_curl wx_http_curl;
 
 typedef struct wx_http_curl_options {
-    const char *ca_file;    /* NULL: the system's */
-    const char *proxy;      /* NULL: none; "" also none. The environment is not read. */
+    const char *ca_file; /* NULL: the system's */
+    const char *proxy;   /* NULL: none; "" also none. The environment is not read. */
     const char *user_agent;
-    size_t idle_handles;    /* how many are kept */
+    size_t idle_handles; /* how many are kept */
 } wx_http_curl_options;
 
 wx_http_curl *wx_http_curl_new(const wxtp_allocator *allocator, const wxtp_clock *clock,

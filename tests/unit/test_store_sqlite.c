@@ -194,8 +194,7 @@ static void an_older_schema_migrates_where_allowed(void **state)
     store->ops->close(store);
 }
 
-/* ---- Several processes
- * --------------------------------------------------------------------------------------- */
+/* ---- Several processes ---- */
 
 enum { PROCESSES = 4, COMMITS = 150 };
 
@@ -426,8 +425,7 @@ static void I7_a_job_whose_builder_died_is_swept(void **state)
     store->ops->close(store);
 }
 
-/* ---- Several threads
- * ----------------------------------------------------------------------------------------- */
+/* ---- Several threads ---- */
 
 static void *use_store(void *user)
 {
@@ -560,8 +558,7 @@ static void I11_running_out_of_memory_is_an_answer(void **state)
     }
 }
 
-/* ---- Backup and restore
- * -------------------------------------------------------------------------------------- */
+/* ---- Backup and restore ---- */
 
 static void keep_problem(void *user, const char *text)
 {
@@ -682,8 +679,7 @@ static void I7_the_check_finds_jobs_that_do_not_add_up(void **state)
     store->ops->close(store);
 }
 
-/* ---- Size
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- Size ---- */
 
 static long peak_kib(void)
 {

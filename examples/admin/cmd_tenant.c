@@ -69,7 +69,7 @@ int ad_tenant_add_own(ad_app *app)
     wxtp_status status =
         wxtp_tenant_add_own(app->platform, appid, secret.text, account(app), certified(app), &error);
     ad_secret_free(&secret);
-    return status == WXTP_OK ? ad_tenant_print_appid(app, appid)
+    return status == WXTP_OK ? ad_tenant_print_declared(app, appid)
                              : ad_fail_take(&app->failure, status, &error);
 }
 
@@ -102,7 +102,7 @@ int ad_tenant_add_cloud(ad_app *app)
     wxtp_status status =
         wxtp_tenant_add_cloud(app->platform, appid, path, of_platform, account(app), certified(app), &error);
     free(path);
-    return status == WXTP_OK ? ad_tenant_print_appid(app, appid)
+    return status == WXTP_OK ? ad_tenant_print_declared(app, appid)
                              : ad_fail_take(&app->failure, status, &error);
 }
 

@@ -240,6 +240,56 @@ int ad_tenant_print_appid(ad_app *app, const char *appid)
     return code;
 }
 
+typedef struct declared {
+    ad_app *app;
+    const char *appid;
+    bool authorizer; /* the platform has one too */
+    bool print;
+} declared;
+
+static bool see_declared(void *user, const wxtp_tenant *tenant)
+{
+    declared *d = user;
+    int order = strcmp(wxtp_tenant_appid(tenant), d->appid);
+    bool authorizer = wxtp_tenant_credential(tenant) == WXTP_CREDENTIAL_AUTHORIZER;
+
+    if (order == 0 && d->print && !authorizer) {
+        if (d->app->json) {
+            ad_json json;
+            ad_json_init(&json, d->app->out);
+            ad_json_object(&json, NULL);
+            ad_tenant_members(&json, tenant);
+            ad_json_end_object(&json);
+            ad_json_line_end(&json);
+        } else {
+            print_lines(d->app, tenant);
+        }
+    }
+    d->authorizer = d->authorizer || (order == 0 && authorizer);
+    return order <= 0;
+}
+
+/* Where the platform has a tenant of this appid too, the appid alone does not say which is meant: the gate
+ * cannot be asked then. */
+int ad_tenant_print_declared(ad_app *app, const char *appid)
+{
+    declared d = {.app = app, .appid = appid};
+    char before[72];
+    wxtp_error *error = NULL;
+    wxtp_status status = WXTP_OK;
+
+    ad_copy(before, sizeof before, appid);
+    before[*before ? strlen(before) - 1 : 0] = '\0';
+    for (int pass = 0; pass < 2 && status == WXTP_OK; pass++) {
+        d.print = pass == 1;
+        status =
+            wxtp_tenant_list(app->platform, -1, -1, *before ? before : NULL, 10000, see_declared, &d, &error);
+        if (status == WXTP_OK && !d.authorizer)
+            return ad_tenant_print_appid(app, appid);
+    }
+    return status == WXTP_OK ? AD_EXIT_OK : ad_fail_take(&app->failure, status, &error);
+}
+
 void ad_list_tenant(ad_list *list, const wxtp_tenant *tenant)
 {
     if (ad_list_json(list)) {

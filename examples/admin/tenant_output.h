@@ -15,6 +15,7 @@ void ad_tenant_members(ad_json *json, const wxtp_tenant *tenant);
 int ad_tenant_print(ad_app *app, const wxtp_tenant *tenant);
 /* Looks it up and prints it. */
 int ad_tenant_print_appid(ad_app *app, const char *appid);
+int ad_tenant_print_declared(ad_app *app, const char *appid);
 
 enum { AD_TENANT_COLUMNS = 7 };
 extern const char *const ad_tenant_headings[AD_TENANT_COLUMNS];

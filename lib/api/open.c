@@ -192,6 +192,7 @@ static bool see_component(void *user, const wxtp_platform_row *row)
 static wxtp_status choose_component(wx_core *core, wx_err *err)
 {
     if (core->settings.component[0] != '\0') {
+        core->settings.component_named = true;
         return WXTP_OK;
     }
     WX_AUTO_SCOPE scope = {0};

@@ -17,6 +17,7 @@
 
 typedef struct wx_settings {
     char component[WX_APPID_MAX]; /* "" : none chosen */
+    bool component_named;         /* by the host, not found as the only one */
     bool component_ambiguous;     /* several in the store and none named */
     char api_base[256], cloud_base[256];
     int concurrency;

@@ -159,10 +159,17 @@ wxtp_status wx_tenant_find(wx_core *core, const char *appid, wx_tenant **tenant,
             return status;
         }
     }
+    if (alone && authorizer && core->settings.component_named) {
+        *tenant = WX_TAKE(authorizer);
+        return WXTP_OK;
+    }
     if (alone && authorizer) {
         wx_fail(err, WXTP_ERR_AMBIGUOUS, "%.63s is a tenant of %.63s and an account of its own", appid,
                 core->settings.component);
-        wx_err_hint(err, "Remove the one that is not meant.");
+        wx_err_hint(err,
+                    "Name the platform (--component %s) to mean its tenant; to use the other, remove that "
+                    "tenant so.",
+                    core->settings.component);
         wx_err_tenant(err, appid);
         return err->status;
     }

@@ -129,7 +129,7 @@ static const char another_instance[] =
     "BEGIN IMMEDIATE;"
     "DELETE FROM meta WHERE name='instance';"
     "DELETE FROM tickets;"
-    "UPDATE tokens SET due_ms=0,expires_ms=0;"
+    "UPDATE tokens SET due_ms=0;"
     "INSERT OR REPLACE INTO counters SELECT 'lease_floor',max(coalesce((SELECT value FROM counters WHERE "
     "name='lease_floor'),0),coalesce(max(fence),0)) FROM leases;"
     "DELETE FROM leases;"

@@ -644,7 +644,7 @@ static void a_restored_backup_is_another_instance(void **state)
     OK(store->ops->token_get(tx, &(wxtp_token_key){"p", "a"}, &token));
     assert_int_equal(token.generation, 3);
     assert_int_equal(token.due_ms, 0);
-    assert_int_equal(token.expires_ms, 0);
+    assert_int_equal(token.expires_ms, 9);
     OK(store->ops->intent_get(tx, &(wxtp_token_key){"p", "a"}, &intent));
     OK(store->ops->job_get(tx, "run", &job));
     assert_int_equal(job.state, WXTP_JOB_PAUSED);

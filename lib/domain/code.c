@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "domain/code_work.h"
+#include "domain/record.h"
 #include "domain/storage.h"
 #include "domain/token.h"
 #include "domain/vault.h"
@@ -169,7 +170,7 @@ static wx_sent query_auth(wx_code_work *work, wx_granted *granted, wx_err *err)
     }
     granted->sent_ms = wx_wall_ms(core);
     const char *const secrets[] = {work->code};
-    const wx_sent sent = wx_send_platform(work->op, WX_API_QUERY_AUTH, wx_buf_str(&body),
+    const wx_sent sent = wx_send_platform(work->op, WX_API_QUERY_AUTH, work->appid, wx_buf_str(&body),
                                           "authorization_info", secrets, 1, false, &answer, err);
     return sent == WX_SENT_OK ? read_granted(core, &answer, granted, err) : sent;
 }
@@ -319,9 +320,16 @@ static wxtp_status exchange(wx_code_work *work, wx_err *err)
     wx_core *core = work->op->core;
     for (int tries = 1;; tries++) {
         WX_AUTO_GRANTED granted = {0};
+        const int64_t began = wx_boot_ms(core);
+        const bool about_known = work->appid[0] != '\0';
         const wx_sent sent = query_auth(work, &granted, err);
         if (sent == WX_SENT_OK) {
-            return install_patiently(work, &granted, err);
+            const wxtp_status status = install_patiently(work, &granted, err);
+            if (!about_known) { /* the answer told whom the call was about */
+                wx_record_about(work->op, core->settings.component, granted.appid,
+                                wx_catalog_platform(WX_API_QUERY_AUTH)->name, 0, began, NULL);
+            }
+            return status;
         }
         if (sent == WX_SENT_REFUSED) {
             /* Where it is known whose code it is, info tells more than WeChat's word on the code: another may

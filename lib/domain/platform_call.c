@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "domain/record.h"
 #include "domain/storage.h"
 #include "domain/token_component.h"
 
@@ -65,9 +66,9 @@ static bool try_again(wx_op *op, wx_sent sent, const wx_answer *answer, bool rep
     return false;
 }
 
-wx_sent wx_send_platform(wx_op *op, wx_platform_call call, const char *body, const char *wants,
-                         const char *const *secrets, int secret_count, bool repeat_safe, wx_answer *answer,
-                         wx_err *err)
+wx_sent wx_send_platform(wx_op *op, wx_platform_call call, const char *about, const char *body,
+                         const char *wants, const char *const *secrets, int secret_count, bool repeat_safe,
+                         wx_answer *answer, wx_err *err)
 {
     wx_core *core = op->core;
     const wx_platform_api *api = wx_catalog_platform(call);
@@ -100,7 +101,12 @@ wx_sent wx_send_platform(wx_op *op, wx_platform_call call, const char *body, con
         }
         request.timeout_ms = wx_call_time_ms(op);
         wx_answer_free(answer);
+        const int64_t began = wx_boot_ms(core);
         const wx_sent sent = wx_send(core, &request, answer, NULL, NULL, err);
+        if (sent != WX_SENT_NOTHING) {
+            wx_record_about(op, core->settings.component, about, api->name, 0, began,
+                            sent == WX_SENT_OK ? NULL : err);
+        }
         const wx_errcode_class class_ =
             sent == WX_SENT_REFUSED ? wx_errcode_find(answer->errcode)->class_ : WX_ERRCODE_OK;
         if (class_ == WX_ERRCODE_QUOTA) {

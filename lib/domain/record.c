@@ -40,3 +40,25 @@ void wx_record_alone(wx_core *core, const wx_record *record)
                record->appid, err.message);
     }
 }
+
+void wx_record_about(const wx_op *op, const char *platform, const char *appid, const char *call,
+                     int64_t token_generation, int64_t began_boot_ms, const wx_err *error)
+{
+    if (appid[0] == '\0') {
+        return;
+    }
+    const wx_record record = {
+        .platform = platform,
+        .appid = appid,
+        .call = call,
+        .job_id = op->job_id,
+        .duration_ms = wx_boot_ms(op->core) - began_boot_ms,
+        .token_generation = token_generation,
+        .errcode = error == NULL         ? 0
+                   : error->errcode != 0 ? error->errcode
+                                         : -1,
+        .errmsg = error == NULL ? "ok" : error->message,
+        .rid = error == NULL ? "" : error->rid,
+    };
+    wx_record_alone(op->core, &record);
+}

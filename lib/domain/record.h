@@ -14,5 +14,9 @@ typedef struct wx_record {
 wxtp_status wx_record_add(wx_core *core, wxtp_tx *tx, const wx_record *record, wx_err *err);
 /* In a transaction of its own; trouble is logged, as the call has been made. */
 void wx_record_alone(wx_core *core, const wx_record *record);
+/* A call of the platform's own that was about a tenant ("": about none, nothing is recorded). `error` NULL:
+ * it succeeded. */
+void wx_record_about(const wx_op *op, const char *platform, const char *appid, const char *call,
+                     int64_t token_generation, int64_t began_boot_ms, const wx_err *error);
 
 #endif

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "codec/catalog.h"
+#include "domain/record.h"
 #include "domain/storage.h"
 
 enum {
@@ -357,6 +359,13 @@ static wx_next after_silence(wx_renewal *renewal, wx_sent sent, int tries, wx_er
                                                                                   : WX_NEXT_FAILED;
 }
 
+static const char *call_of(const wx_renewal *renewal)
+{
+    return wx_catalog_platform(renewal->source->kind == WX_TOKEN_OWN ? WX_API_STABLE_TOKEN
+                                                                     : WX_API_AUTHORIZER_TOKEN)
+        ->name;
+}
+
 /* One question under the lease, and what follows from its answer. */
 static wx_next ask_once(wx_renewal *renewal, const wx_question *what, int *tries, wx_err *err)
 {
@@ -370,7 +379,10 @@ static wx_next ask_once(wx_renewal *renewal, const wx_question *what, int *tries
     }
     question.may_send = lease_outlives_call;
     question.may_send_user = &under_way;
+    const int64_t began = wx_boot_ms(renewal->op->core);
+    const int64_t generation = renewal->held.generation;
     const wx_sent sent = renewal->source->ask(renewal, &question, &got, err);
+    const wx_err answered = *err;
     (*tries)++;
     if (sent == WX_SENT_OK) {
         next = after_answer(renewal, &question, &got, err);
@@ -380,6 +392,10 @@ static wx_next ask_once(wx_renewal *renewal, const wx_question *what, int *tries
         next = after_silence(renewal, sent, *tries, err);
     }
     wx_unsaved_free(&got);
+    if (sent != WX_SENT_NOTHING) {
+        wx_record_about(renewal->op, renewal->platform, renewal->appid, call_of(renewal), generation, began,
+                        sent == WX_SENT_OK ? NULL : &answered);
+    }
     return next;
 }
 

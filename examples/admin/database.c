@@ -86,8 +86,11 @@ static int resolve_bases(ad_app *app)
 
 int ad_database_resolve(ad_app *app)
 {
+    const char *ca_file = ad_text(app, OPT_CA_FILE);
     int code = resolve_path(app);
 
+    if (code == AD_EXIT_OK && ca_file && access(ca_file, R_OK) != 0)
+        code = ad_fail_file(&app->failure, "--ca-file", ca_file, errno);
     return code == AD_EXIT_OK ? resolve_bases(app) : code;
 }
 

@@ -12,6 +12,7 @@ enum {
     LEASE_SLACK_MS = 5000,
     BUSY_POLL_MS = 100,
     ROUNDS = 6,
+    EARLY_TRIES = 2,
     COMMIT_TRIES = 5,
     TOKEN_ROUNDS = 3,
     FOREIGN_APART_MS = 60000,
@@ -354,7 +355,12 @@ static wx_next after_silence(wx_renewal *renewal, wx_sent sent, int tries, wx_er
     if (sent == WX_SENT_NOTHING && wx_boot_ms(op->core) >= renewal->lease.until_boot_ms) {
         return WX_NEXT_FROM_THE_TOP;
     }
-    const bool worth_it = err->status == WXTP_ERR_UNAVAILABLE && tries < op->core->settings.max_tries;
+    /* While the old token is good, an outcome that is unknown is asked for once more, and the call goes on.
+     */
+    const int most = renewal->patient || op->core->settings.max_tries < EARLY_TRIES
+                         ? op->core->settings.max_tries
+                         : EARLY_TRIES;
+    const bool worth_it = err->status == WXTP_ERR_UNAVAILABLE && tries < most;
     return worth_it && wx_wait_patiently(op, wx_backoff_ms(op->core, tries), err) ? WX_NEXT_AGAIN
                                                                                   : WX_NEXT_FAILED;
 }

@@ -256,7 +256,7 @@ static bool suspect(const wxtp_job_row *row)
  * else be over before there is anything to decide. */
 static bool awaits_decision(const wxtp_job_row *row, fate what)
 {
-    return (what == FATE_UNKNOWN && strange(row)) || (what == FATE_SEARCH && suspect(row));
+    return (what == FATE_UNKNOWN && strange(row)) || (what != FATE_DONE && what != FATE_BACK && suspect(row));
 }
 
 /* What the counters say about going on. */

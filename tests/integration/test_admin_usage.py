@@ -511,6 +511,9 @@ class Rest(Case):
         self.assertEqual(self.scene.must("job", "resume", "--all", "--json").json, {"jobs": [], "next": None})
         self.assertEqual(self.scene.must("job", "list", "--json=lines").out, "")
 
+    def test_a_certificate_file_that_is_not_there(self):
+        self.fails(2, "not_found", "tenant", "list", "--ca-file", self.scene.path("nothing"))
+
     def test_audit(self):
         self.own()
         self.scene.must("tenant", "set", OWN, "--certified", "yes")

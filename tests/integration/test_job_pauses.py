@@ -330,6 +330,17 @@ class Decisions(JobCase):
         self.sim.clear_faults()
         self.ended(self.resume(job, "--failed"), 0, "done", unblacklisted=300, failed=[], calls=30)
 
+    def test_what_is_in_flight_when_a_list_comes_in_doubt_waits_for_the_decision(self):
+        self.sim.settings(latency_ms=20)
+        self.sim.merchant(self.appid, any_openid_valid=False)
+        for count in (201, 205, 400):
+            ran = self.unblacklist("--file", self.list_file(openids(1, count)), "--concurrency", "16")
+            job = self.paused(ran, 8, "suspect_list", "suspect_list", unblacklisted=0, pending=count - 200)
+            self.assertEqual(len(job["invalid"]), 200)
+        self.sim.fault(UNBLACKLIST, appid=self.appid, errcode=99999, count=-1)
+        ran = self.unblacklist("--file", self.list_file(openids(1, 400)), "--concurrency", "16")
+        self.assertEqual(len(self.paused(ran, 8, "unknown_errcode", "wechat", pending=200)["failed"]), 200)
+
     def test_resume_all(self):
         self.sim.fault(UNBLACKLIST, errcode=45009, count=-1)
         first, second = self.appid, self.merchant(any_openid_valid=True)

@@ -18,21 +18,24 @@ static bool build_url(wx_core *core, const wx_request *request, wx_buf *url)
     return !url->failed;
 }
 
-static void hide_secrets(const wx_request *request, wx_answer *answer, wx_err *err)
+typedef struct sent_secrets {
+    const char *texts[SECRETS_MAX];
+    int count;
+} sent_secrets;
+
+static sent_secrets secrets_of(const wx_request *request)
 {
-    const char *secrets[SECRETS_MAX];
-    int count = 0;
+    sent_secrets secrets = {.count = 0};
     assert(request->secret_count < SECRETS_MAX);
     if (request->token != NULL) {
-        secrets[count++] = request->token;
+        secrets.texts[secrets.count++] = request->token;
     }
     for (int i = 0; i < request->secret_count; i++) {
         if (request->secrets[i] != NULL) {
-            secrets[count++] = request->secrets[i];
+            secrets.texts[secrets.count++] = request->secrets[i];
         }
     }
-    wx_err_redact(err, secrets, count);
-    wx_redact(answer->errmsg, secrets, count);
+    return secrets;
 }
 
 /* WeChat's own words without the rid, which has a place of its own. */
@@ -59,6 +62,9 @@ static wx_sent judge(const wx_request *request, const wxtp_http_answer *http, wx
         return http->outcome == WXTP_HTTP_UNKNOWN ? WX_SENT_UNKNOWN : WX_SENT_NOTHING;
     }
     wx_answer_read(answer, http->status, http->body, http->body_len, request->wants);
+    /* Before the words are put into others: a secret that was cut is only known at the end of a text. */
+    const sent_secrets secrets = secrets_of(request);
+    wx_redact(answer->errmsg, secrets.texts, secrets.count);
     if (!answer->sensible) {
         wx_fail(err, WXTP_ERR_UNAVAILABLE, "%s: the answer (HTTP %ld, %zu bytes) is not one of WeChat's",
                 request->name, http->status, http->body_len);
@@ -104,7 +110,8 @@ wx_sent wx_send(wx_core *core, const wx_request *request, wx_answer *answer, int
     core->http.release(core->http.user, &http);
     const int64_t took = wx_boot_ms(core) - began;
     if (sent != WX_SENT_OK) {
-        hide_secrets(request, answer, err);
+        const sent_secrets secrets = secrets_of(request);
+        wx_err_redact(err, secrets.texts, secrets.count);
     }
     if (sent_wall_ms != NULL) {
         *sent_wall_ms = wall;

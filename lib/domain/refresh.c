@@ -501,10 +501,13 @@ static wxtp_status lead(wx_renewal *renewal, wx_err *err)
         if (status != WXTP_OK || done) {
             return status;
         }
-        status = foreign_refresher(renewal, err);
-        if (status != WXTP_OK) {
+        if (foreign_refresher(renewal, err) != WXTP_OK) {
             give_up(renewal);
-            return status;
+            if (!wx_wait_patiently(renewal->op, err->retry_after_ms, err)) {
+                return err->status;
+            }
+            round++;
+            continue;
         }
         status = ask_under_lease(renewal, &again, err);
         if (status != WXTP_OK || !again) {

@@ -190,7 +190,8 @@ static void say_how_to_resume(const wxtp_job_row *row, const char *hint, wx_err 
 {
     const bool full_stop = hint[0] && strchr(".!?", hint[strlen(hint) - 1]);
     const char *join = hint[0] == '\0' ? "" : full_stop ? " " : "; ";
-    wx_err_hint(err, "%s%sThen: job resume %s", hint, join, row->id);
+    wx_err_hint(err, "%s%s%s: wxtp-admin job resume %s", hint, join, full_stop || !hint[0] ? "Then" : "then",
+                row->id);
 }
 
 static wxtp_status restored_err(const wxtp_job_row *row, wx_err *err)

@@ -160,6 +160,42 @@ static void I4_refused_generation_overrides_the_backoff(void **state)
     assert_get(fx, "access-token-2");
 }
 
+static void newer_token(void *user, const fake_request *request, fake_reply *reply)
+{
+    int *number = user;
+    static char body[192];
+    (void)request;
+    snprintf(body, sizeof(body),
+             "{\"authorizer_access_token\":\"access-token-%d\",\"expires_in\":7200,"
+             "\"authorizer_refresh_token\":\"refresh-token-1\"}",
+             ++*number);
+    *reply = (fake_reply){.outcome = WXTP_HTTP_ANSWERED, .status = 200, .body = body};
+}
+
+/* Another program refreshes this account: after three early refusals in an hour, one refresh a minute. */
+static void a_foreign_refresher_slows_us_to_one_refresh_a_minute(void **state)
+{
+    fixture *fx = with_tenant(state);
+    wx_err err = {0};
+    char text[64];
+    int number = 1;
+    fake_http_handle(&fx->http, REFRESH_PATH, NULL, -1, newer_token, &number);
+    for (int64_t generation = 1; generation <= 3; generation++) {
+        assert_int_equal(wx_token_refused(fx->core, FIXTURE_COMPONENT, APPID, generation, &err), WXTP_OK);
+        assert_int_equal(get(&fx->node, text, &err), WXTP_OK);
+    }
+    assert_int_equal(wx_token_refused(fx->core, FIXTURE_COMPONENT, APPID, 4, &err), WXTP_OK);
+    const int64_t before = fake_clock_wall(&fx->clock);
+    assert_int_equal(get(&fx->node, text, &err), WXTP_OK);
+    assert_in_range(fake_clock_wall(&fx->clock) - before, 59000, 61000);
+    /* Without the patience for it, the reason is said instead. */
+    assert_int_equal(wx_token_refused(fx->core, FIXTURE_COMPONENT, APPID, 5, &err), WXTP_OK);
+    fixture_patience(&fx->node, 0);
+    assert_int_equal(get(&fx->node, text, &err), WXTP_ERR_CREDENTIALS);
+    assert_in_range(err.retry_after_ms, 1, 60000);
+    assert_int_equal(number, 5);
+}
+
 /* ---- I3 ---- */
 
 static void I3_refusal_of_an_old_generation_is_a_no_op(void **state)
@@ -711,6 +747,7 @@ int main(void)
         TEST(I4_due_token_serves_while_refresh_fails_with_backoff),
         TEST(I4_expired_token_is_never_served),
         TEST(I4_refused_generation_overrides_the_backoff),
+        TEST(a_foreign_refresher_slows_us_to_one_refresh_a_minute),
         TEST(I3_refusal_of_an_old_generation_is_a_no_op),
         TEST(I3_same_text_moves_no_generation),
         TEST(I3_loser_adopts_the_winner_and_keeps_its_refresh_token_as_spare),

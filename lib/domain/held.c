@@ -335,8 +335,9 @@ wxtp_status wx_token_adopt_refresh(wx_core *core, wxtp_tx *tx, const char *platf
     if (held.refresh == NULL) {
         return wx_fail_nomem(err);
     }
-    /* A row that has only a refresh token counts as generation 1, due at once. */
+    /* A row that has only a refresh token counts as generation 1, and is due at once. */
     held.generation = held.exists ? held.generation : 1;
+    held.due_ms = held.access != NULL ? held.due_ms : 0;
     held.exists = true;
     status = wx_held_put(core, tx, &held, generation, NULL, err);
     *changed = status == WXTP_OK;

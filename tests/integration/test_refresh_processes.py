@@ -85,6 +85,22 @@ class HangingDoor:
             self.thread.join(30)
 
 
+def await_answer(child):
+    """Until bytes wait in a socket of a process that is stopped."""
+    inodes = set()
+    for name in os.listdir("/proc/%d/fd" % child.pid):
+        target = os.readlink("/proc/%d/fd/%s" % (child.pid, name))
+        if target.startswith("socket:["):
+            inodes.add(target[8:-1])
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        with open("/proc/net/tcp") as table:
+            for row in map(str.split, table.readlines()[1:]):
+                if row[9] in inodes and int(row[4].split(":")[1], 16) > 0:
+                    return
+    raise AssertionError("no answer came to the process that is stopped")
+
+
 class RefreshProcesses(unittest.TestCase):
     def setUp(self):
         self.scene = self.enterContext(Scene())
@@ -174,6 +190,7 @@ class RefreshProcesses(unittest.TestCase):
         ids = [held["id"] for held in self.sim.held()]
         if stopped_first:
             self.sim.release(ids[0])
+            await_answer(stopped)
             stopped.send_signal(signal.SIGCONT)
             read_until(stopped, WAITING)  # what came is put away by then
             self.sim.release(ids[1])
@@ -182,6 +199,7 @@ class RefreshProcesses(unittest.TestCase):
             self.sim.release(ids[1])
             newer = self.ended(other)
             self.sim.release(ids[0])
+            await_answer(stopped)
             stopped.send_signal(signal.SIGCONT)
         self.assertEqual(newer["version"], 2)
         self.assertEqual(self.ended(stopped)["version"], 2)

@@ -584,6 +584,25 @@ static void I4_component_without_a_ticket_asks_for_pushes_and_says_so(void **sta
     assert_int_equal(fake_http_count(&fx->http, "api_component_token"), 0);
 }
 
+static void I5_a_forgotten_tenant_that_comes_back_is_due_at_once(void **state)
+{
+    fixture *fx = with_tenant(state);
+    wx_token_view view;
+    wx_err err = {0};
+    bool changed = false;
+    WX_AUTO_SCOPE scope = {0};
+    assert_int_equal(wx_scope_begin(&scope, fx->core, WXTP_TX_SYNC, &err), WXTP_OK);
+    assert_int_equal(wx_token_forget(fx->core, scope.tx, FIXTURE_COMPONENT, APPID, &err), WXTP_OK);
+    assert_int_equal(wx_token_adopt_refresh(fx->core, scope.tx, FIXTURE_COMPONENT, APPID, 2, "refresh-info",
+                                            &changed, &err),
+                     WXTP_OK);
+    assert_int_equal(wx_scope_commit(&scope, &err), WXTP_OK);
+    assert_true(changed);
+    assert_int_equal(wx_token_look(fx->core, FIXTURE_COMPONENT, APPID, &view, &err), WXTP_OK);
+    assert_int_equal(view.due_ms, 0);
+    assert_true(view.has_refresh && !view.has_access);
+}
+
 /* ---- Own accounts ---- */
 
 #define OWN "wxb0000000000000b1"
@@ -766,6 +785,7 @@ int main(void)
         TEST(I5_an_empty_refresh_token_is_never_sent),
         TEST(refused_component_token_is_renewed_once_in_mid_refresh),
         TEST(I4_component_without_a_ticket_asks_for_pushes_and_says_so),
+        TEST(I5_a_forgotten_tenant_that_comes_back_is_due_at_once),
         TEST(own_account_asks_stable_token_by_post),
         TEST(own_account_forces_once_when_the_refused_text_comes_again),
         TEST(own_account_is_not_forced_twice_within_thirty_seconds),

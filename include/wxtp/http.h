@@ -45,13 +45,26 @@ typedef struct wxtp_http_answer {
     void *port_private;
 } wxtp_http_answer;
 
-/** Set `struct_size` to `sizeof(wxtp_http)`. Both functions must be callable from any thread at once. */
+/**
+ * Set `struct_size` to `sizeof(wxtp_http)`. One thread at a time calls `start` and `poll`, which need no lock
+ * of their own; it may be another thread from one call to the next. `wake` and `release` are called from any.
+ */
 typedef struct wxtp_http {
     size_t struct_size;
     void *user;
-    /** Carries out `request` and fills `answer`; blocks until its end. Redirects are not followed. */
-    void (*perform)(void *user, const wxtp_http_request *request, wxtp_http_answer *answer);
-    /** Zeroes and frees what `perform` put into `answer`. */
+    /**
+     * Begins `request`; does not block. Redirects are not followed. Both `request` and `answer` are borrowed
+     * until the end of the request.
+     * @return true when it has ended already and `answer` is filled; else `poll` fills it later, and then
+     * calls `done(done_user)` once.
+     */
+    bool (*start)(void *user, const wxtp_http_request *request, wxtp_http_answer *answer,
+                  void (*done)(void *done_user), void *done_user);
+    /** Goes on with what was started. Waits at most `wait_ms` for something to happen, or for `wake`. */
+    void (*poll)(void *user, int64_t wait_ms);
+    /** Ends the wait of the `poll` under way, or of the next. */
+    void (*wake)(void *user);
+    /** Zeroes and frees what was put into `answer`. */
     void (*release)(void *user, wxtp_http_answer *answer);
 } wxtp_http;
 

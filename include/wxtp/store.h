@@ -3,9 +3,9 @@
  * The store contract: what a backend must do. Hosts that use the SQLite backend need `store_sqlite.h` alone.
  *
  * Rules that hold for every operation:
- * - Operations run inside a transaction, which one thread uses from `begin` to `commit` or `rollback`. Write
- * transactions are serialized over all threads and processes that share the store; a read transaction sees
- * one consistent state.
+ * - Operations run inside a transaction, which one thread at a time uses from `begin` to `commit` or
+ * `rollback`. Write transactions are serialized over all threads and processes that share the store; a read
+ * transaction sees one consistent state.
  * - `commit` of a WXTP_TX_SYNC transaction returns WXTP_OK only when the data would survive a power cut.
  * WXTP_TX_WRITE survives a crash of the process at once, and a power cut from the next sync on, which comes
  * within a second.
@@ -321,6 +321,12 @@ typedef struct wxtp_store_ops {
     wxtp_status (*begin)(wxtp_store *store, wxtp_tx_mode mode, wxtp_tx **tx);
     wxtp_status (*commit)(wxtp_tx *tx); /* ends the transaction whatever it returns */
     void (*rollback)(wxtp_tx *tx);      /* NULL does nothing */
+    /** Marks a place in a write transaction; one at a time. */
+    wxtp_status (*savepoint)(wxtp_tx *tx);
+    /** Undoes what was written since; the mark is gone, the transaction goes on. */
+    wxtp_status (*rollback_to)(wxtp_tx *tx);
+    /** Keeps what was written since; the mark is gone. */
+    wxtp_status (*release)(wxtp_tx *tx);
     /** The trouble of the last operation in words, "" where there was none; borrowed until the next
      * operation. With a NULL `tx`, the trouble of the last failed `begin` or `commit` of the calling thread,
      * copied to `text`. */

@@ -119,7 +119,8 @@ wxtp_status wxtp_config_set_clock(wxtp_config *config, const wxtp_clock *clock)
 
 wxtp_status wxtp_config_set_http(wxtp_config *config, const wxtp_http *http)
 {
-    if (!config || (http && (http->struct_size < sizeof(*http) || !http->perform || !http->release))) {
+    if (!config || (http && (http->struct_size < sizeof(*http) || !http->start || !http->poll ||
+                             !http->wake || !http->release))) {
         return WXTP_ERR_INVALID;
     }
     config->http = http ? *http : (wxtp_http){0};

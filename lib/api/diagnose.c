@@ -305,7 +305,7 @@ static void check_api_bare(const doctor *d)
         .max_answer_bytes = ANSWER_MAX,
     };
     wxtp_http_answer answer = {0};
-    core->http.perform(core->http.user, &request, &answer);
+    wx_perform(core->engine, &request, &answer);
     if (answer.outcome == WXTP_HTTP_ANSWERED) {
         (void)snprintf(detail, sizeof(detail), "%s answers (HTTP %ld)", core->settings.api_base,
                        answer.status);

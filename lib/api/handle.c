@@ -120,6 +120,7 @@ void wxtp_platform_stop(wxtp_platform *platform)
     if (platform) {
         atomic_store(&platform->core.stopping, true);
         atomic_store(&platform->later.stopping, true);
+        wx_engine_stop(platform->core.engine);
     }
 }
 

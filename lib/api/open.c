@@ -225,7 +225,7 @@ static bool open_http(wxtp_platform *platform, const wxtp_config *config)
         .ca_file = wx_setting_text(values, WX_SET_CA_FILE),
         .proxy = wx_setting_text(values, WX_SET_PROXY),
         .user_agent = wx_setting_text(values, WX_SET_USER_AGENT),
-        .idle_handles = (size_t)core->settings.concurrency,
+        .connections = (size_t)core->settings.concurrency,
     };
     platform->own_http = wx_http_curl_new(&core->allocator, &core->clock, &options);
     if (!platform->own_http) {
@@ -272,12 +272,21 @@ static wxtp_status furnish(wxtp_platform *platform, const wxtp_config *config, w
     if (!core->flights || !core->pacer || !copy_catalog(platform, config) || !open_http(platform, config)) {
         return wx_fail_nomem(err);
     }
-    return WXTP_OK;
+    const wx_engine_options options = {
+        .allocator = &core->allocator,
+        .clock = &core->clock,
+        .http = &core->http,
+        .store = core->store,
+        .own_threads = core->settings.own_threads,
+    };
+    core->engine = wx_engine_new(&options);
+    return core->engine ? WXTP_OK : wx_fail_nomem(err);
 }
 
 /* All but the store and the lock. */
 static void strip(wxtp_platform *platform)
 {
+    wx_engine_free(platform->core.engine);
     if (platform->own_http) {
         wx_http_curl_free(platform->own_http);
     }
@@ -358,6 +367,7 @@ static void abandon(wxtp_platform *platform)
 {
     wxtp_store *store = platform->core.store;
     store->ops->abandon(store);
+    wx_engine_abandon(WX_TAKE(platform->core.engine));
     if (platform->inside > 0) {
         platform->own_http = NULL;
         platform->core.flights = NULL;

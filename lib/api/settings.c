@@ -183,6 +183,10 @@ static const wx_setting table[WX_SETTINGS] = {
     [WX_SET_JOBS_DAYS] = INTEGER("jobs_days", 0, 36500, 90, "how long finished jobs are kept; 0: for ever"),
     [WX_SET_USER_AGENT] = WORD("user_agent", "text", "1..255 printable characters", "libwxtp/" WXTP_VERSION,
                                false, "what calls to WeChat name themselves", user_agent_ok),
+    [WX_SET_OWN_THREADS] = WORD(
+        "own_threads", "boolean", "true or false", "true", false,
+        "a loop thread and two for the store; false: whoever waits, or wxtp_platform_run_once, does the work",
+        boolean_ok),
 };
 
 const wx_setting *wx_setting_at(wx_setting_id id)
@@ -251,6 +255,7 @@ void wx_settings_read(const char *const values[WX_SETTINGS], wx_settings *settin
         .timeout_ms = integer_of(values, WX_SET_TIMEOUT_MS),
         .max_wait_ms = integer_of(values, WX_SET_MAX_WAIT_MS),
         .max_tries = (int)integer_of(values, WX_SET_MAX_TRIES),
+        .own_threads = truth(wx_setting_text(values, WX_SET_OWN_THREADS)) == 1,
         .own_force_refresh = truth(wx_setting_text(values, WX_SET_OWN_FORCE_REFRESH)) == 1,
         .audit_days = integer_of(values, WX_SET_AUDIT_DAYS),
         .pushes_days = integer_of(values, WX_SET_PUSHES_DAYS),

@@ -21,6 +21,7 @@ typedef enum wx_setting_id {
     WX_SET_PUSHES_DAYS,
     WX_SET_JOBS_DAYS,
     WX_SET_USER_AGENT,
+    WX_SET_OWN_THREADS,
     WX_SETTINGS
 } wx_setting_id;
 

@@ -1,6 +1,6 @@
 #include "domain/core.h"
 
-enum { SLICE_MS = 50, BACKOFF_FIRST_MS = 300, BACKOFF_MOST_MS = 10000 };
+enum { BACKOFF_FIRST_MS = 300, BACKOFF_MOST_MS = 10000 };
 
 int64_t wx_wall_ms(const wx_core *core)
 {
@@ -33,7 +33,7 @@ wxtp_status wx_pause(wx_core *core, int64_t ms, wx_err *err)
         if (left <= 0) {
             return WXTP_OK;
         }
-        core->clock.sleep_ms(core->clock.user, left < SLICE_MS ? left : SLICE_MS);
+        wx_rest(core->engine, left);
     }
 }
 

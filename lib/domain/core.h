@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "codec/catalog.h"
 #include "codec/seal.h"
+#include "engine/engine.h"
 
 typedef struct wx_settings {
     char component[WX_APPID_MAX]; /* "" : none chosen */
@@ -25,6 +26,7 @@ typedef struct wx_settings {
     int64_t timeout_ms;  /* of one HTTP call */
     int64_t max_wait_ms; /* patience of one public call */
     int max_tries;       /* of one call to WeChat */
+    bool own_threads;    /* the engine has some */
     bool own_force_refresh;
     int64_t audit_days, pushes_days, jobs_days; /* retention */
 } wx_settings;
@@ -38,6 +40,7 @@ typedef struct wx_core {
     wxtp_http http;
     wxtp_log log;
     wxtp_store *store;
+    wx_engine *engine;
     wx_settings settings;
     const wx_api *catalog;
     size_t catalog_count;
@@ -73,8 +76,7 @@ int64_t wx_wall_ms(const wx_core *core);
 int64_t wx_boot_ms(const wx_core *core);
 bool wx_stopping(const wx_core *core);
 
-/* Sleeps in slices so that a stop is seen within 50 ms. WXTP_ERR_INTERRUPTED when stopping. Costs no
- * patience. */
+/* Sleeps; WXTP_ERR_INTERRUPTED as soon as it is stopping. Costs no patience. */
 wxtp_status wx_pause(wx_core *core, int64_t ms, wx_err *err);
 /* As wx_pause, but takes the time from the operation's patience; false when too little is left (err is set to
  * WXTP_ERR_INTERRUPTED when stopping, else left alone). */

@@ -2,18 +2,24 @@
 
 #include <assert.h>
 #include <string.h>
-#include <time.h>
 
 /* Out of memory is an answer here, not an exit. */
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
-enum { FAIL_FIRST_MS = 1000, FAIL_MOST_MS = 60000, WAIT_SLICE_MS = 50 };
+enum { FAIL_FIRST_MS = 1000, FAIL_MOST_MS = 60000, LOOK_MS = 50 };
+
+/* One that waits for a flight to land. */
+typedef struct waiter {
+    struct waiter *next;
+    wx_bell bell;
+} waiter;
 
 struct wx_flight {
     UT_hash_handle hh;
     bool flying;
-    int waiters;
+    int waiting;
+    waiter *waiters;
     uint64_t landings; /* how many flights of this key have ended */
     wxtp_status last_status;
     wx_err last_err;
@@ -25,7 +31,6 @@ struct wx_flight {
 
 struct wx_flights {
     pthread_mutex_t lock;
-    pthread_cond_t landed;
     wx_flight *table;
 };
 
@@ -43,12 +48,7 @@ wx_flights *wx_flights_new(const wxtp_allocator *allocator)
     if (flights == NULL) {
         return NULL;
     }
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&flights->lock, NULL);
-    pthread_cond_init(&flights->landed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
     return flights;
 }
 
@@ -71,7 +71,6 @@ void wx_flights_free(wx_flights *flights)
         HASH_DEL(flights->table, flight);
         flight_free(flight);
     }
-    pthread_cond_destroy(&flights->landed);
     pthread_mutex_destroy(&flights->lock);
     wx_free(flights);
 }
@@ -100,22 +99,42 @@ static wx_flight *flight_of(wx_core *core, const char *key, bool make)
  * tenants. */
 static void flight_forget_if_idle(wx_flights *flights, wx_flight *flight)
 {
-    if (!flight->flying && flight->waiters == 0 && flight->failures == 0 && flight->unsaved == NULL) {
+    if (!flight->flying && flight->waiting == 0 && flight->failures == 0 && flight->unsaved == NULL) {
         HASH_DEL(flights->table, flight);
         flight_free(flight);
     }
 }
 
-static void wait_slice(wx_flights *flights)
+/* With the lock held: whoever waits looks again. */
+static void ring_all(wx_flight *flight)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += WAIT_SLICE_MS * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_nsec -= 1000000000L;
-        until.tv_sec += 1;
+    for (waiter *at = WX_TAKE(flight->waiters); at;) {
+        waiter *next = at->next; /* once rung it may be gone */
+        wx_bell_ring(&at->bell);
+        at = next;
     }
-    pthread_cond_timedwait(&flights->landed, &flights->lock, &until);
+}
+
+static void forget_waiter(wx_flight *flight, const waiter *mine)
+{
+    waiter **link = &flight->waiters;
+    while (*link && *link != mine) {
+        link = &(*link)->next;
+    }
+    if (*link) {
+        *link = mine->next;
+    }
+}
+
+/* With the lock held, which it gives back meanwhile. */
+static void wait_a_moment(wx_core *core, wx_flight *flight, waiter *mine)
+{
+    mine->next = flight->waiters;
+    flight->waiters = mine;
+    pthread_mutex_unlock(&core->flights->lock);
+    (void)wx_bell_wait(&mine->bell, LOOK_MS);
+    pthread_mutex_lock(&core->flights->lock);
+    forget_waiter(flight, mine);
 }
 
 /* With the lock held: waits for the flight under way to land. */
@@ -123,10 +142,14 @@ static wxtp_status wait_for_landing(wx_core *core, wx_flight *flight, int64_t wa
 {
     const int64_t end = wx_boot_ms(core) + wait_ms;
     const uint64_t seen = flight->landings;
+    waiter mine = {0};
+    if (wx_bell_init(&mine.bell, core->engine) != WXTP_OK) {
+        return wx_fail_nomem(err);
+    }
     wxtp_status status = WXTP_OK;
-    flight->waiters++;
+    flight->waiting++;
     while (flight->landings == seen && status == WXTP_OK) {
-        wait_slice(core->flights);
+        wait_a_moment(core, flight, &mine);
         if (flight->landings != seen) {
             break;
         }
@@ -141,7 +164,8 @@ static wxtp_status wait_for_landing(wx_core *core, wx_flight *flight, int64_t wa
         *err = flight->last_err;
         status = flight->last_status;
     }
-    flight->waiters--;
+    flight->waiting--;
+    wx_bell_destroy(&mine.bell);
     flight_forget_if_idle(core->flights, flight);
     return status;
 }
@@ -187,8 +211,8 @@ void wx_flight_land(wx_core *core, wx_flight *flight, wxtp_status status, const 
         flight->failures++;
         flight->retry_at_ms = wx_boot_ms(core) + (ms < FAIL_MOST_MS ? ms : FAIL_MOST_MS);
     }
+    ring_all(flight);
     flight_forget_if_idle(core->flights, flight);
-    pthread_cond_broadcast(&core->flights->landed);
     pthread_mutex_unlock(&core->flights->lock);
 }
 

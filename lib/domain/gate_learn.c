@@ -252,14 +252,14 @@ wxtp_status wx_gate_quota(wx_op *op, const wx_tenant *tenant, const wx_api *api,
     const wxtp_tenant_row platform = {.platform = core->settings.component, .appid = ""};
     const wxtp_tenant_row *row = tenant ? &tenant->row : &platform;
     wxtp_hold_row hold = {0};
-    wxtp_tx *tx = NULL;
-    wxtp_status status = wx_begin(core, WXTP_TX_READ, &tx, err);
+    WX_AUTO_SCOPE look = {0};
+    wxtp_status status = wx_scope_begin(&look, core, WXTP_TX_READ, err);
     if (status != WXTP_OK) {
         return status;
     }
-    status = get_hold(core, tx, row, api->name, WXTP_HOLD_QUOTA, &hold, err);
+    status = get_hold(core, look.tx, row, api->name, WXTP_HOLD_QUOTA, &hold, err);
     const int64_t until = hold.until_ms;
-    wx_ops(core)->rollback(tx);
+    wx_scope_end(&look);
     if (status != WXTP_OK && status != WXTP_ERR_NOT_FOUND) {
         return status;
     }

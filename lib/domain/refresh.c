@@ -262,7 +262,7 @@ static wxtp_status store_with_lease(wx_renewal *renewal, wx_unsaved *got, const 
         }
         wx_log(&core->log, WXTP_LOG_ERROR, "%s: a new token could not be stored yet: %s", renewal->appid,
                err->message);
-        core->clock.sleep_ms(core->clock.user, wx_backoff_ms(core, tries));
+        wx_rest(core->engine, wx_backoff_ms(core, tries));
     }
     if (status == WXTP_ERR_CONFLICT) {
         status = keep_as_spare(renewal, got, err);

@@ -105,7 +105,7 @@ wx_sent wx_send(wx_core *core, const wx_request *request, wx_answer *answer, int
     };
     const int64_t wall = wx_wall_ms(core);
     const int64_t began = wx_boot_ms(core);
-    core->http.perform(core->http.user, &http_request, &http);
+    wx_perform(core->engine, &http_request, &http);
     const wx_sent sent = judge(request, &http, answer, err);
     core->http.release(core->http.user, &http);
     const int64_t took = wx_boot_ms(core) - began;

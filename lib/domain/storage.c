@@ -2,6 +2,8 @@
 
 #include <assert.h>
 
+enum { TROUBLE_MAX = 256 };
+
 static void hint_for(wxtp_status status, wx_err *err)
 {
     if (status == WXTP_ERR_STORE_BUSY) {
@@ -14,44 +16,66 @@ static void hint_for(wxtp_status status, wx_err *err)
     }
 }
 
-wxtp_status(wx_store_fail)(wx_core *core, wxtp_tx *tx, wxtp_status status, const char *what, wx_err *err)
+static wxtp_status say(wxtp_status status, const char *what, const char *text, wx_err *err)
 {
-    assert(status != WXTP_OK);
-    char text[256] = "";
     if (status == WXTP_ERR_NOMEM) {
         return wx_fail_nomem(err);
     }
-    wx_ops(core)->message(core->store, tx, text, sizeof(text));
     wx_fail(err, status, "could not %s: %s", what, text[0] != '\0' ? text : wxtp_status_name(status));
     hint_for(status, err);
     return status;
 }
 
+wxtp_status(wx_store_fail)(wx_core *core, wxtp_tx *tx, wxtp_status status, const char *what, wx_err *err)
+{
+    assert(status != WXTP_OK);
+    char text[TROUBLE_MAX] = "";
+    wx_ops(core)->message(core->store, tx, text, sizeof(text));
+    return say(status, what, text, err);
+}
+
+static wxtp_status begin(wx_core *core, wxtp_tx_mode mode, bool joint, wxtp_tx **tx, wx_err *err)
+{
+    char text[TROUBLE_MAX] = "";
+    const wxtp_status status = wx_engine_begin(core->engine, mode, joint, tx, text, sizeof(text));
+    return status == WXTP_OK ? WXTP_OK : say(status, "begin a transaction", text, err);
+}
+
 wxtp_status wx_begin(wx_core *core, wxtp_tx_mode mode, wxtp_tx **tx, wx_err *err)
 {
-    *tx = NULL;
-    const wxtp_status status = wx_ops(core)->begin(core->store, mode, tx);
-    return status == WXTP_OK ? WXTP_OK : wx_store_fail(core, NULL, status, "begin a transaction", err);
+    return begin(core, mode, false, tx, err);
+}
+
+wxtp_status wx_begin_joint(wx_core *core, wxtp_tx_mode mode, wxtp_tx **tx, wx_err *err)
+{
+    return begin(core, mode, true, tx, err);
 }
 
 wxtp_status wx_end(wx_core *core, wxtp_tx **tx, wxtp_status status, wx_err *err)
 {
+    char text[TROUBLE_MAX] = "";
     if (*tx == NULL) {
         return status;
     }
     wxtp_tx *ending = WX_TAKE(*tx);
     if (status != WXTP_OK) {
-        wx_ops(core)->rollback(ending);
+        wx_engine_rollback(core->engine, ending);
         return status;
     }
-    const wxtp_status committed = wx_ops(core)->commit(ending);
-    return committed == WXTP_OK ? WXTP_OK : wx_store_fail(core, NULL, committed, "commit", err);
+    const wxtp_status committed = wx_engine_commit(core->engine, ending, text, sizeof(text));
+    return committed == WXTP_OK ? WXTP_OK : say(committed, "commit", text, err);
 }
 
 wxtp_status wx_scope_begin(wx_scope *scope, wx_core *core, wxtp_tx_mode mode, wx_err *err)
 {
     scope->core = core;
     return wx_begin(core, mode, &scope->tx, err);
+}
+
+wxtp_status wx_scope_begin_joint(wx_scope *scope, wx_core *core, wxtp_tx_mode mode, wx_err *err)
+{
+    scope->core = core;
+    return wx_begin_joint(core, mode, &scope->tx, err);
 }
 
 wxtp_status wx_scope_commit(wx_scope *scope, wx_err *err)
@@ -62,6 +86,6 @@ wxtp_status wx_scope_commit(wx_scope *scope, wx_err *err)
 void wx_scope_end(wx_scope *scope)
 {
     if (scope->tx != NULL) {
-        wx_ops(scope->core)->rollback(WX_TAKE(scope->tx));
+        wx_engine_rollback(scope->core->engine, WX_TAKE(scope->tx));
     }
 }

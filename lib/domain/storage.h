@@ -11,6 +11,8 @@ static inline const wxtp_store_ops *wx_ops(const wx_core *core)
 }
 
 wxtp_status wx_begin(wx_core *core, wxtp_tx_mode mode, wxtp_tx **tx, wx_err *err);
+/* As wx_begin, for one of many small writes that may fail together, which costs less. */
+wxtp_status wx_begin_joint(wx_core *core, wxtp_tx_mode mode, wxtp_tx **tx, wx_err *err);
 /* Commits when `status` is WXTP_OK, else rolls back and returns `status`; sets `*tx` to NULL. */
 wxtp_status wx_end(wx_core *core, wxtp_tx **tx, wxtp_status status, wx_err *err);
 /* Turns a status of a store operation into an error: `return wx_store_fail(core, tx, status, "read the
@@ -26,6 +28,7 @@ typedef struct wx_scope {
     wxtp_tx *tx;
 } wx_scope;
 wxtp_status wx_scope_begin(wx_scope *scope, wx_core *core, wxtp_tx_mode mode, wx_err *err);
+wxtp_status wx_scope_begin_joint(wx_scope *scope, wx_core *core, wxtp_tx_mode mode, wx_err *err);
 wxtp_status wx_scope_commit(wx_scope *scope, wx_err *err);
 void wx_scope_end(wx_scope *scope);
 #define WX_AUTO_SCOPE __attribute__((cleanup(wx_scope_end))) wx_scope

@@ -1,7 +1,6 @@
 #include "domain/sync.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -9,7 +8,7 @@
 #include "domain/held.h"
 #include "domain/storage.h"
 
-enum { PAGE_MAX = 500, WORKERS_MAX = 256, AWAY_MAX = 10, SEEN_FIRST = 1024 };
+enum { PAGE_MAX = 500, AWAY_MAX = 10, SEEN_FIRST = 1024 };
 
 typedef struct sync_entry {
     char appid[WX_APPID_MAX];
@@ -36,7 +35,9 @@ typedef struct sync_run {
 
     sync_entry *page;
     size_t page_count, next;
+    wx_bell ended;        /* a worker has */
     pthread_mutex_t lock; /* of what is below, of the counts and of the callbacks */
+    size_t alive;         /* workers */
     int away;             /* failures in a row for want of an answer */
     bool stop;
     wx_err end; /* why the run cannot go on; status WXTP_OK while it can */
@@ -262,7 +263,7 @@ static void count_one(sync_run *run, const sync_entry *entry, wxtp_status status
     pthread_mutex_unlock(&run->lock);
 }
 
-/* ---- A page of tenants over several threads ---- */
+/* ---- A page of tenants, several at a time ---- */
 
 static const sync_entry *take_next(sync_run *run)
 {
@@ -273,9 +274,8 @@ static const sync_entry *take_next(sync_run *run)
     return taken;
 }
 
-static void *work(void *user)
+static void work_through(sync_run *run)
 {
-    sync_run *run = user;
     for (const sync_entry *entry; (entry = take_next(run)) != NULL;) {
         wx_err err = {0};
         outcome out = {0};
@@ -287,29 +287,37 @@ static void *work(void *user)
         }
         count_one(run, entry, status, &out, &err);
     }
-    return NULL;
 }
 
-/* The calling thread works too, so one worker less is started; those that cannot be started are not missed.
- */
+static void work(void *user)
+{
+    sync_run *run = user;
+    work_through(run);
+    pthread_mutex_lock(&run->lock);
+    run->alive--;
+    wx_bell_ring(&run->ended);
+    pthread_mutex_unlock(&run->lock);
+}
+
+/* By tasks of the engine; where none can be had, it does the work itself. */
 static void work_together(sync_run *run)
 {
-    pthread_t threads[WORKERS_MAX];
-    size_t wanted = run->core->settings.concurrency > 1 ? (size_t)run->core->settings.concurrency - 1 : 0;
-    size_t started = 0;
-    sigset_t all;
-    sigset_t before;
-    wanted = wanted < WORKERS_MAX ? wanted : WORKERS_MAX;
+    size_t wanted = (size_t)run->core->settings.concurrency;
     wanted = wanted < run->page_count ? wanted : run->page_count;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    while (started < wanted && pthread_create(&threads[started], NULL, work, run) == 0) {
-        started++;
+    pthread_mutex_lock(&run->lock);
+    while (run->alive < wanted && wx_spawn(run->core->engine, work, run) == WXTP_OK) {
+        run->alive++;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    work(run);
-    for (size_t i = 0; i < started; i++) {
-        pthread_join(threads[i], NULL);
+    bool alive = run->alive > 0;
+    pthread_mutex_unlock(&run->lock);
+    if (!alive) {
+        work_through(run);
+    }
+    while (alive) {
+        (void)wx_bell_wait(&run->ended, -1);
+        pthread_mutex_lock(&run->lock);
+        alive = run->alive > 0;
+        pthread_mutex_unlock(&run->lock);
     }
 }
 
@@ -460,6 +468,10 @@ wxtp_status wx_sync(wx_op *op, const char *const *appids, size_t count, wx_sync_
     if (!run.page) {
         return wx_fail_nomem(err);
     }
+    if (wx_bell_init(&run.ended, core->engine) != WXTP_OK) {
+        wx_free(run.page);
+        return wx_fail_nomem(err);
+    }
     pthread_mutex_init(&run.lock, NULL);
     wxtp_status status = appids ? sync_named(&run, appids, count, err) : sync_listed(&run, err);
     if (status == WXTP_OK && !appids && !run.stop) {
@@ -467,6 +479,7 @@ wxtp_status wx_sync(wx_op *op, const char *const *appids, size_t count, wx_sync_
     }
     clear_page(&run);
     pthread_mutex_destroy(&run.lock);
+    wx_bell_destroy(&run.ended);
     wx_free(run.page);
     wx_free(run.seen.slots);
     if (status == WXTP_OK && run.end.status != WXTP_OK) {

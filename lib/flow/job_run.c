@@ -298,19 +298,12 @@ static void reset(wx_runner *runner)
 static wxtp_status init(run *r, wx_op *op, wx_err *err)
 {
     wx_runner *runner = &r->runner;
-    pthread_condattr_t monotonic;
     runner->core = op->core;
     runner->op = op;
     runner->lease_ms = op->core->settings.timeout_ms + LEASE_SPARE_MS;
-    runner->began_boot_ms = runner->told_boot_ms = runner->upkept_boot_ms = wx_boot_ms(op->core);
+    runner->began_boot_ms = runner->told_boot_ms = wx_boot_ms(op->core);
     wx_job_lease_name(runner->lease_name, r->job_id);
-    if (pthread_condattr_init(&monotonic) != 0) {
-        return wx_fail_nomem(err);
-    }
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    const bool made = pthread_cond_init(&runner->changed, &monotonic) == 0;
-    (void)pthread_condattr_destroy(&monotonic);
-    if (!made) {
+    if (wx_bell_init(&runner->changed, op->core->engine) != WXTP_OK) {
         return wx_fail_nomem(err);
     }
     (void)pthread_mutex_init(&runner->lock, NULL);
@@ -324,7 +317,6 @@ static void run_rounds(wx_runner *runner)
     while (!runner->ending && runner->view->row.pending > 0 && runner->view->row.calls > calls) {
         calls = runner->view->row.calls;
         runner->from = 0;
-        runner->opened = false;
         runner->work = wx_job_work;
         wx_runner_run(runner);
     }
@@ -380,7 +372,7 @@ wxtp_status wx_job_run(wx_op *op, const char *job_id, wxtp_job_run_mode mode, wx
     op->job_id = "";
     wx_job_free(r.runner.view);
     (void)pthread_mutex_destroy(&r.runner.lock);
-    (void)pthread_cond_destroy(&r.runner.changed);
+    wx_bell_destroy(&r.runner.changed);
     const wxtp_status loaded = wx_job_load(op->core, job_id, job, &aside);
     if (status == WXTP_OK && loaded != WXTP_OK) {
         *err = aside;

@@ -1,16 +1,7 @@
-/* What the workers of a job share: its lease, its end, its picture; and their threads. */
+/* What the workers of a job share: its lease, its end, its picture. */
 #include "flow/job_runner.h"
 
-#include <errno.h>
-#include <signal.h>
-#include <time.h>
-
-enum {
-    TELL_MS = 200,
-    UPKEEP_MS = 1000,
-    WORKERS_MAX = 1024,
-    STACK_BYTES = 512 * 1024,
-};
+enum { TELL_MS = 200 };
 
 bool wx_runner_end(wx_runner *runner, const wx_err *why)
 {
@@ -19,9 +10,9 @@ bool wx_runner_end(wx_runner *runner, const wx_err *why)
     if (first) {
         runner->ending = true;
         runner->outcome = *why;
-        pthread_cond_broadcast(&runner->changed);
     }
     pthread_mutex_unlock(&runner->lock);
+    wx_bell_ring(&runner->changed);
     return first;
 }
 
@@ -70,7 +61,6 @@ wxtp_status wx_runner_hold(wx_runner *runner, wxtp_tx *tx, bool *held, wx_err *e
     const wxtp_status status = keep_lease(runner, tx, held);
     if (status == WXTP_OK && !*held) {
         runner->lost = runner->ending = true;
-        pthread_cond_broadcast(&runner->changed);
     }
     pthread_mutex_unlock(&runner->lock);
     return status == WXTP_OK ? WXTP_OK
@@ -92,21 +82,6 @@ wxtp_status wx_runner_heartbeat(wx_runner *runner, wx_err *err)
         status = wx_runner_hold(runner, scope.tx, &held, err);
     }
     return status == WXTP_OK && held ? wx_scope_commit(&scope, err) : status;
-}
-
-void wx_runner_upkeep(wx_runner *runner)
-{
-    wx_core *core = runner->core;
-    const int64_t now = wx_boot_ms(core);
-    if (now - runner->upkept_boot_ms < UPKEEP_MS) {
-        return;
-    }
-    runner->upkept_boot_ms = now;
-    const wxtp_status status = wx_ops(core)->maintain(core->store);
-    if (status != WXTP_OK && status != WXTP_ERR_STORE_BUSY) {
-        wx_log(&core->log, WXTP_LOG_WARNING, "housekeeping of the store failed: %s",
-               wxtp_status_name(status));
-    }
 }
 
 bool wx_runner_go_on(const wx_runner *runner, const wxtp_job *job, wx_err *err)
@@ -136,109 +111,57 @@ void wx_runner_tell(wx_runner *runner, bool at_once)
 
 /* ---- Workers ---- */
 
-static void *work(wx_runner *runner, bool first)
+static void work(void *user)
 {
-    runner->work(runner, first, false);
+    wx_runner *runner = user;
+    pthread_mutex_lock(&runner->lock);
+    const bool first = !runner->begun;
+    runner->begun = true;
+    pthread_mutex_unlock(&runner->lock);
+    runner->work(runner, first);
     pthread_mutex_lock(&runner->lock);
     runner->alive--;
-    pthread_cond_broadcast(&runner->changed);
+    /* The last look at the runner: once nobody is alive it may be gone. */
+    wx_bell_ring(&runner->changed);
     pthread_mutex_unlock(&runner->lock);
-    return NULL;
 }
 
-static void *work_first_in_thread(void *runner)
+static int workers_wanted(const wx_runner *runner)
 {
-    return work(runner, true);
+    const int64_t batches = (runner->view->row.pending + WXTP_BATCH_MAX - 1) / WXTP_BATCH_MAX;
+    const int most = runner->core->settings.concurrency;
+    return batches < most ? (int)batches : most;
 }
 
-static void *work_in_thread(void *runner)
+/* The first call of a run is made alone: where quota or credentials are in doubt, one is enough to see. */
+static bool start_workers(wx_runner *runner, int wanted)
 {
-    return work(runner, false);
-}
-
-/* Starts threads that no signal reaches; returns how many there are. */
-static int start_threads(wx_runner *runner, pthread_t *threads, int wanted)
-{
-    pthread_attr_t attributes;
-    sigset_t all;
-    sigset_t before;
-    int started = 0;
-    if (pthread_attr_init(&attributes) != 0) {
-        return 0;
-    }
-    (void)pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    while (started < wanted) {
-        pthread_mutex_lock(&runner->lock);
-        runner->alive++;
-        pthread_mutex_unlock(&runner->lock);
-        void *(*run)(void *) = started == 0 ? work_first_in_thread : work_in_thread;
-        if (pthread_create(&threads[started], &attributes, run, runner) != 0) {
-            pthread_mutex_lock(&runner->lock);
-            runner->alive--;
-            pthread_mutex_unlock(&runner->lock);
-            break;
-        }
-        started++;
-    }
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    (void)pthread_attr_destroy(&attributes);
-    return started;
-}
-
-/* False when no worker is left. */
-static bool wait_a_moment(wx_runner *runner)
-{
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += (int64_t)TELL_MS * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
     pthread_mutex_lock(&runner->lock);
-    int waited = 0;
-    while (runner->alive > 0 && waited != ETIMEDOUT) {
-        waited = pthread_cond_timedwait(&runner->changed, &runner->lock, &until);
+    const int most = runner->ending ? runner->started : runner->opened ? wanted : 1;
+    while (runner->started < most && wx_spawn(runner->core->engine, work, runner) == WXTP_OK) {
+        runner->started++;
+        runner->alive++;
     }
     const bool alive = runner->alive > 0;
     pthread_mutex_unlock(&runner->lock);
     return alive;
 }
 
-static int workers_wanted(const wx_runner *runner)
-{
-    const int64_t batches = (runner->view->row.pending + WXTP_BATCH_MAX - 1) / WXTP_BATCH_MAX;
-    int wanted = runner->core->settings.concurrency;
-    if (wanted > WORKERS_MAX) {
-        wanted = WORKERS_MAX;
-    }
-    return batches < wanted ? (int)batches : wanted;
-}
-
-/* The calling thread keeps the lease and tells progress; alone, it works itself. */
 void wx_runner_run(wx_runner *runner)
 {
     const int wanted = workers_wanted(runner);
-    WX_AUTO_FREE pthread_t *threads = NULL;
-    int started = 0;
-    if (wanted > 1) {
-        threads = wx_alloc_array(&runner->core->allocator, (size_t)wanted, sizeof(*threads));
-        started = threads ? start_threads(runner, threads, wanted) : 0;
+    wx_err err = {.status = WXTP_OK};
+    runner->started = runner->alive = 0;
+    runner->begun = runner->opened = false;
+    if (!start_workers(runner, wanted) && runner->started == 0) {
+        wx_fail_nomem(&err);
+        wx_runner_end(runner, &err);
     }
-    if (started == 0) {
-        runner->work(runner, true, true);
-    }
-    while (started > 0 && wait_a_moment(runner)) {
-        wx_err err = {.status = WXTP_OK};
+    while (start_workers(runner, wanted)) {
+        (void)wx_bell_wait(&runner->changed, TELL_MS);
         if (wx_runner_heartbeat(runner, &err) != WXTP_OK) {
             wx_runner_end(runner, &err);
         }
-        wx_runner_upkeep(runner);
         wx_runner_tell(runner, false);
-    }
-    for (int at = 0; at < started; at++) {
-        (void)pthread_join(threads[at], NULL);
     }
 }

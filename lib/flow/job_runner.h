@@ -1,4 +1,4 @@
-/* The runner of a job: one a job, over all processes; its workers share it. */
+/* The runner of a job: one a job, over all processes; its workers, tasks of the engine, share it. */
 #ifndef WX_FLOW_JOB_RUNNER_H
 #define WX_FLOW_JOB_RUNNER_H
 
@@ -6,8 +6,7 @@
 
 typedef struct wx_runner wx_runner;
 
-/* One worker. `speaks`: on the calling thread, tells progress. */
-typedef void wx_runner_worker(wx_runner *runner, bool first, bool speaks);
+typedef void wx_runner_worker(wx_runner *runner, bool first);
 
 struct wx_runner {
     wx_runner_worker *work;
@@ -19,24 +18,24 @@ struct wx_runner {
     char lease_name[WX_JOB_LEASE_NAME_MAX];
     int64_t lease_ms;
     int64_t began_boot_ms;
-    int64_t told_boot_ms, upkept_boot_ms; /* of the calling thread alone */
+    int64_t told_boot_ms; /* of who runs it alone */
+    wx_bell changed;      /* rung when a worker ends, the door opens, or the run ends */
 
     pthread_mutex_t lock; /* what follows */
-    pthread_cond_t changed;
     wxtp_lease lease;
     int64_t renewed_boot_ms;
     wxtp_job *view;          /* the newest committed picture */
     int64_t from;            /* batches below it are claimed, or done */
+    bool begun;              /* the first worker has */
     bool opened;             /* the first call is decided: the others may start */
     bool ending;             /* no new call */
     bool lost;               /* another runner has the job */
     wx_err outcome;          /* why it is ending */
     int64_t loose_refreshes; /* made, and not yet counted in the job */
-    int alive;               /* workers */
+    int started, alive;      /* workers */
 };
 
-/* Runs workers until none is left. The calling thread keeps the lease and tells progress; alone, it works
- * itself. */
+/* Has workers at work until none is left; who calls it keeps the lease and tells progress. */
 void wx_runner_run(wx_runner *runner);
 
 /* Ends the run; the first reason given counts. Returns whether this was it. */
@@ -47,8 +46,6 @@ bool wx_runner_ending(wx_runner *runner);
 wxtp_status wx_runner_hold(wx_runner *runner, wxtp_tx *tx, bool *held, wx_err *err);
 /* The same in a transaction of its own, when it is due. */
 wxtp_status wx_runner_heartbeat(wx_runner *runner, wx_err *err);
-/* Gives the store its turn for housekeeping, about once a second: what is recorded reaches the disk. */
-void wx_runner_upkeep(wx_runner *runner);
 /* Shows the newest picture to the caller, about five times a second; ends the run when the caller says so. */
 void wx_runner_tell(wx_runner *runner, bool at_once);
 /* Asks the caller, as wxtp_job_progress; `err` is set when the answer is no. */

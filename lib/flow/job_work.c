@@ -15,7 +15,7 @@ enum {
 typedef struct worker {
     wx_runner *runner;
     wx_op op;
-    bool first, speaks;
+    bool first;
     int64_t refreshes_counted;
     int64_t looked_boot_ms;
     wxtp_job_row numbers; /* of the job after the last record; its strings are void */
@@ -366,9 +366,6 @@ static wxtp_status look(worker *w, wx_err *err)
 static wxtp_status may_try(void *user, wx_err *err)
 {
     worker *w = user;
-    if (w->speaks) {
-        wx_runner_tell(w->runner, false);
-    }
     const wxtp_status status = look(w, err);
     if (status == WXTP_OK && wx_runner_ending(w->runner)) {
         return wx_fail(err, WXTP_ERR_INTERRUPTED, "the job is ending");
@@ -376,26 +373,17 @@ static wxtp_status may_try(void *user, wx_err *err)
     return status;
 }
 
-/* The first call of a run is made alone: where quota or credentials are in doubt, one is enough to see. */
+/* The other workers may begin. */
 static void open_door(worker *w)
 {
     wx_runner *runner = w->runner;
     if (w->first) {
         pthread_mutex_lock(&runner->lock);
         runner->opened = true;
-        pthread_cond_broadcast(&runner->changed);
         pthread_mutex_unlock(&runner->lock);
+        wx_bell_ring(&runner->changed);
         w->first = false;
     }
-}
-
-static void await_door(wx_runner *runner)
-{
-    pthread_mutex_lock(&runner->lock);
-    while (!runner->opened && !runner->ending) {
-        pthread_cond_wait(&runner->changed, &runner->lock);
-    }
-    pthread_mutex_unlock(&runner->lock);
 }
 
 /* Shows the caller what was just committed, unless a later picture is there already. */
@@ -416,10 +404,6 @@ static void publish(worker *w)
         view->elapsed_ms = w->numbers.elapsed_ms;
     }
     pthread_mutex_unlock(&runner->lock);
-    if (w->speaks) {
-        wx_runner_upkeep(runner);
-        wx_runner_tell(runner, false);
-    }
 }
 
 static wxtp_status claim_in(worker *w, wxtp_tx *tx, bool *got, wx_err *err)
@@ -542,18 +526,15 @@ static void end_with(worker *w, const wx_err *err)
     }
 }
 
-void wx_job_work(wx_runner *runner, bool first, bool speaks)
+void wx_job_work(wx_runner *runner, bool first)
 {
     wx_err err = {.status = WXTP_OK};
-    worker w = {.runner = runner, .first = first, .speaks = speaks};
+    worker w = {.runner = runner, .first = first};
     w.op.core = runner->core;
     w.op.patience = runner->op->patience;
     w.op.job_id = runner->view->row.id;
     w.op.person = first && runner->op->person;
     atomic_init(&w.op.refreshes, 0);
-    if (!first) {
-        await_door(runner);
-    }
     wxtp_status status = WXTP_OK;
     bool got = true;
     while (status == WXTP_OK && got && !wx_runner_ending(runner)) {

@@ -4,8 +4,7 @@
 
 #include "flow/job_runner.h"
 
-/* Works through batches until none is left or the runner is ending. `speaks`: on the calling thread, tells
- * progress. */
-void wx_job_work(wx_runner *runner, bool first, bool speaks);
+/* Works through batches until none is left or the runner is ending. */
+void wx_job_work(wx_runner *runner, bool first);
 
 #endif

@@ -4,26 +4,34 @@
 #include <curl/curl.h>
 #include <limits.h>
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "port/quiet.h"
 
-enum { HEADERS_MAX = 64 << 10, SLICE_MS = 1000, LAST_LOOKS = 256, IDLE_MAX = 4096, CONNECTIONS_KEPT = 2 };
+enum { HEADERS_MAX = 64 << 10, SLICE_MS = 1000, LAST_LOOKS = 256, QUIET_LOOKS = 3, IDLE_MAX = 4096 };
 
-typedef struct transfer transfer;
-
-/* A multi handle keeps the connections of its easy handle, so the two are kept together. */
-typedef struct handle {
-    CURLM *multi;
+/* An easy handle, and the transfer that it carries. */
+typedef struct transfer {
+    struct transfer *next, *previous; /* by deadline */
+    wx_http_curl *self;
     CURL *easy;
-    transfer *now; /* the transfer under way */
+    const wxtp_http_request *request;
+    wxtp_http_answer *answer;
+    void (*done)(void *user);
+    void *done_user;
+    wx_buf body;
+    size_t header_bytes;
+    int64_t deadline_ms;
+    bool may_have_left; /* once true it stays so */
+    bool held_back;
     char trouble[CURL_ERROR_SIZE];
-} handle;
+} transfer;
 
+/* One thread at a time starts and polls; any may wake it. */
 struct wx_http_curl {
     wxtp_allocator own_allocator;
     const wxtp_allocator *allocator; /* NULL or own_allocator */
@@ -31,19 +39,10 @@ struct wx_http_curl {
     pid_t pid; /* handles are of no use in a forked child */
     struct curl_slist *post_headers;
     char *ca_file, *proxy, *user_agent;
-    pthread_mutex_t lock; /* guards idle and idle_count */
-    handle **idle;
+    CURLM *multi;
+    transfer *first, *last; /* under way, the earliest deadline first */
+    transfer **idle;
     size_t idle_count, idle_max;
-};
-
-struct transfer {
-    wx_http_curl *self;
-    const wxtp_http_request *request;
-    wx_buf body;
-    size_t header_bytes;
-    int64_t deadline_ms;
-    bool may_have_left; /* once true it stays so */
-    bool held_back;
 };
 
 /* libcurl's own set-up is one a process; it is never taken down, since others in the process may use libcurl
@@ -56,64 +55,27 @@ static void set_up_curl(void)
     curl_ready = curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-/* ---- SIGPIPE ---- */
-
-typedef struct quiet {
-    sigset_t before;
-    bool was_pending;
-    bool ok;
-} quiet;
-
-/* TLS writes to a socket that the peer has closed would raise SIGPIPE; it is kept back for this thread alone.
- */
-static quiet quiet_begin(void)
-{
-    quiet state = {.ok = false};
-    sigset_t pipe_set;
-    sigset_t pending;
-    sigemptyset(&pipe_set);
-    sigaddset(&pipe_set, SIGPIPE);
-    sigemptyset(&pending);
-    (void)sigpending(&pending);
-    state.was_pending = sigismember(&pending, SIGPIPE) == 1;
-    state.ok = pthread_sigmask(SIG_BLOCK, &pipe_set, &state.before) == 0;
-    return state;
-}
-
-static void quiet_end(const quiet *state)
-{
-    if (!state->ok) {
-        return;
-    }
-    sigset_t pipe_set;
-    sigset_t pending;
-    sigemptyset(&pipe_set);
-    sigaddset(&pipe_set, SIGPIPE);
-    sigemptyset(&pending);
-    (void)sigpending(&pending);
-    if (!state->was_pending && sigismember(&pending, SIGPIPE) == 1) {
-        const struct timespec at_once = {0};
-        (void)sigtimedwait(&pipe_set, NULL, &at_once);
-    }
-    (void)pthread_sigmask(SIG_SETMASK, &state->before, NULL);
-}
-
 /* ---- Callbacks ---- */
 
 static size_t on_body(char *data, size_t size, size_t count, void *user)
 {
-    handle *self = user;
+    transfer *t = user;
     size_t len = size * count; /* size is 1 */
-    return wx_buf_add(&self->now->body, data, len) ? len : CURL_WRITEFUNC_ERROR;
+    return wx_buf_add(&t->body, data, len) ? len : CURL_WRITEFUNC_ERROR;
 }
 
 static size_t on_header(char *data, size_t size, size_t count, void *user)
 {
     (void)data;
-    handle *self = user;
+    transfer *t = user;
     size_t len = size * count;
-    self->now->header_bytes += len;
-    return self->now->header_bytes <= HEADERS_MAX ? len : CURL_WRITEFUNC_ERROR;
+    t->header_bytes += len;
+    return t->header_bytes <= HEADERS_MAX ? len : CURL_WRITEFUNC_ERROR;
+}
+
+static int64_t now_ms(const wx_http_curl *self)
+{
+    return self->clock.boot_ms(self->clock.user);
 }
 
 static int on_connected(void *user, char *ip, char *local_ip, int port, int local_port)
@@ -122,40 +84,38 @@ static int on_connected(void *user, char *ip, char *local_ip, int port, int loca
     (void)local_ip;
     (void)port;
     (void)local_port;
-    handle *self = user;
-    transfer *now = self->now;
-    const wxtp_http_request *request = now->request;
-    const wxtp_clock *clock = &now->self->clock;
+    transfer *t = user;
+    const wxtp_http_request *request = t->request;
     /* libcurl would send again when a kept connection is cut: a retry is the caller's, who counts it.
      * After a pause of the process the deadline may be over before the connection stood. */
-    if (now->may_have_left || clock->boot_ms(clock->user) >= now->deadline_ms ||
+    if (t->may_have_left || now_ms(t->self) >= t->deadline_ms ||
         (request->may_send && !request->may_send(request->may_send_user))) {
-        now->held_back = true;
+        t->held_back = true;
         return CURL_PREREQFUNC_ABORT;
     }
-    now->may_have_left = true;
+    t->may_have_left = true;
     return CURL_PREREQFUNC_OK;
 }
 
 /* ---- Handles ---- */
 
-static void handle_free(handle *self)
+static void transfer_free(transfer *t)
 {
-    if (!self) {
-        return;
+    if (t) {
+        curl_easy_cleanup(t->easy);
+        wx_buf_free(&t->body);
+        wx_free(t);
     }
-    curl_easy_cleanup(self->easy);
-    (void)curl_multi_cleanup(self->multi);
-    wx_free(self);
 }
 
 #define SET(option, value) (ok = ok && curl_easy_setopt(easy, option, value) == CURLE_OK)
 
 /* What is the same for every transfer. */
-static bool configure(const wx_http_curl *self, handle *made)
+static bool configure(const wx_http_curl *self, transfer *made)
 {
     CURL *easy = made->easy;
-    bool ok = curl_multi_setopt(made->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_KEPT) == CURLM_OK;
+    bool ok = true;
+    SET(CURLOPT_PRIVATE, made);
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_VERBOSE, 0L);
     SET(CURLOPT_FOLLOWLOCATION, 0L);
@@ -189,22 +149,22 @@ static bool configure(const wx_http_curl *self, handle *made)
     return ok;
 }
 
-static handle *handle_new(const wx_http_curl *self)
+static transfer *transfer_new(wx_http_curl *self)
 {
-    handle *made = wx_alloc(self->allocator, sizeof(*made));
+    transfer *made = wx_alloc(self->allocator, sizeof(*made));
     if (!made) {
         return NULL;
     }
-    made->multi = curl_multi_init();
+    made->self = self;
     made->easy = curl_easy_init();
-    if (!made->multi || !made->easy || !configure(self, made)) {
-        handle_free(made);
+    if (!made->easy || !configure(self, made)) {
+        transfer_free(made);
         return NULL;
     }
     return made;
 }
 
-static bool prepare(const wx_http_curl *self, handle *made, const wxtp_http_request *request)
+static bool prepare(const wx_http_curl *self, const transfer *made, const wxtp_http_request *request)
 {
     CURL *easy = made->easy;
     bool post = strcmp(request->method, "POST") == 0;
@@ -229,113 +189,52 @@ static bool prepare(const wx_http_curl *self, handle *made, const wxtp_http_requ
 }
 
 /* The URL may hold a token: an idle handle forgets it. */
-static bool forget(handle *used)
+static bool forget(transfer *used)
 {
     CURL *easy = used->easy;
     bool ok = true;
-    used->now = NULL;
+    wx_buf_free(&used->body);
     SET(CURLOPT_URL, NULL);
     SET(CURLOPT_POSTFIELDS, NULL);
     return ok;
 }
 
-static handle *take(wx_http_curl *self)
+static transfer *take(wx_http_curl *self)
 {
-    handle *taken = NULL;
-    (void)pthread_mutex_lock(&self->lock);
-    if (self->idle_count > 0) {
-        taken = self->idle[--self->idle_count];
-    }
-    (void)pthread_mutex_unlock(&self->lock);
-    return taken ? taken : handle_new(self);
+    return self->idle_count > 0 ? self->idle[--self->idle_count] : transfer_new(self);
 }
 
-static void give_back(wx_http_curl *self, handle *used, bool sound)
+static void give_back(wx_http_curl *self, transfer *used, bool sound)
 {
-    bool kept = false;
-    if (sound && forget(used)) {
-        (void)pthread_mutex_lock(&self->lock);
-        kept = self->idle_count < self->idle_max;
-        if (kept) {
-            self->idle[self->idle_count++] = used;
-        }
-        (void)pthread_mutex_unlock(&self->lock);
-    }
-    if (!kept) {
-        handle_free(used);
+    if (sound && self->idle_count < self->idle_max && forget(used)) {
+        self->idle[self->idle_count++] = used;
+    } else {
+        transfer_free(used);
     }
 }
 
-/* ---- One transfer ---- */
+/* ---- The list of those under way ---- */
 
-/* Whether the transfer has ended, and how. */
-static bool finished(CURLM *multi, CURLcode *code)
+/* Most have the same time-out, so the place is found at the end. */
+static void enlist(wx_http_curl *self, transfer *t)
 {
-    CURLMsg *message = NULL;
-    int left = 0;
-    while ((message = curl_multi_info_read(multi, &left))) {
-        if (message->msg == CURLMSG_DONE) {
-            *code = message->data.result;
-            return true;
-        }
+    transfer *before = self->last;
+    while (before && before->deadline_ms > t->deadline_ms) {
+        before = before->previous;
     }
-    return false;
+    t->previous = before;
+    t->next = before ? before->next : self->first;
+    *(before ? &before->next : &self->first) = t;
+    *(t->next ? &t->next->previous : &self->last) = t;
 }
 
-static size_t received(const handle *used)
+static void delist(wx_http_curl *self, transfer *t)
 {
-    return used->now->body.len + used->now->header_bytes;
+    *(t->previous ? &t->previous->next : &self->first) = t->next;
+    *(t->next ? &t->next->previous : &self->last) = t->previous;
 }
 
-/* Reads what has arrived by now, until nothing is left to be read; the answer's ceiling bounds it. */
-static bool last_look(const handle *used, CURLcode *code)
-{
-    for (int look = 0; look < LAST_LOOKS; look++) {
-        size_t before = received(used);
-        int running = 0;
-        int ready = 0;
-        if (curl_multi_perform(used->multi, &running) != CURLM_OK) {
-            return false;
-        }
-        if (finished(used->multi, code)) {
-            return true;
-        }
-        /* TLS may hold more than the socket shows. */
-        bool more = received(used) > before;
-        if (curl_multi_poll(used->multi, NULL, 0, 0, &ready) != CURLM_OK || (ready == 0 && !more)) {
-            return false;
-        }
-    }
-    return false;
-}
-
-/* False: it was cut at the deadline, or libcurl failed. */
-static bool run(const handle *used, CURLcode *code, bool *in_time)
-{
-    const transfer *now = used->now;
-    CURLM *multi = used->multi;
-    const wxtp_clock *clock = &now->self->clock;
-    *in_time = true;
-    for (;;) {
-        int running = 0;
-        if (curl_multi_perform(multi, &running) != CURLM_OK) {
-            return false;
-        }
-        if (finished(multi, code)) {
-            return true;
-        }
-        int64_t left_ms = now->deadline_ms - clock->boot_ms(clock->user);
-        if (left_ms <= 0) {
-            *in_time = false;
-            return last_look(used, code);
-        }
-        /* In slices, because the clock may be another than the one that poll goes by. */
-        int wait_ms = left_ms < SLICE_MS ? (int)left_ms : SLICE_MS;
-        if (curl_multi_poll(multi, NULL, 0, wait_ms, NULL) != CURLM_OK) {
-            return false;
-        }
-    }
-}
+/* ---- What became of it ---- */
 
 static void tell(wxtp_http_answer *answer, const char *what, const char *more)
 {
@@ -351,7 +250,7 @@ static void tell(wxtp_http_answer *answer, const char *what, const char *more)
     answer->detail[strcspn(answer->detail, "?")] = '\0';
 }
 
-static void explain(wxtp_http_answer *answer, const handle *used, CURLcode code)
+static void explain(wxtp_http_answer *answer, const transfer *used, CURLcode code)
 {
     switch (code) {
     case CURLE_WRITE_ERROR:
@@ -372,37 +271,24 @@ static void explain(wxtp_http_answer *answer, const handle *used, CURLcode code)
     }
 }
 
-/* Returns whether the handle can serve again. */
-static bool carry_out(wx_http_curl *self, handle *used, transfer *now, wxtp_http_answer *answer)
+/* Reads the outcome; returns whether the handle can serve again. */
+static bool conclude(transfer *t, CURLcode code, bool in_time)
 {
-    used->now = now;
-    used->trouble[0] = '\0';
-    if (!prepare(self, used, now->request) || curl_multi_add_handle(used->multi, used->easy) != CURLM_OK) {
-        tell(answer, "libcurl does not take the request", NULL);
-        return false;
-    }
-    CURLcode code = CURLE_OK;
-    bool in_time = true;
-    bool ended = run(used, &code, &in_time);
-    bool answered = ended && code == CURLE_OK;
-    if (answered) {
-        (void)curl_easy_getinfo(used->easy, CURLINFO_RESPONSE_CODE, &answer->status);
-    }
-    (void)curl_multi_remove_handle(used->multi, used->easy);
-    if (!answered) {
-        answer->outcome = now->may_have_left ? WXTP_HTTP_UNKNOWN : WXTP_HTTP_NOT_SENT;
-        if (now->held_back) {
-            tell(answer, now->may_have_left ? "cut, and not sent again" : "held back before it was sent",
-                 NULL);
-        } else if (ended) {
-            explain(answer, used, code);
+    wxtp_http_answer *answer = t->answer;
+    if (!in_time || code != CURLE_OK) {
+        answer->outcome = t->may_have_left ? WXTP_HTTP_UNKNOWN : WXTP_HTTP_NOT_SENT;
+        if (t->held_back) {
+            tell(answer, t->may_have_left ? "cut, and not sent again" : "held back before it was sent", NULL);
+        } else if (in_time) {
+            explain(answer, t, code);
         } else {
-            tell(answer, in_time ? "libcurl failed" : "no answer in time", NULL);
+            tell(answer, "no answer in time", NULL);
         }
         return false;
     }
-    answer->body_len = now->body.len;
-    answer->body = wx_buf_take(&now->body);
+    (void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &answer->status);
+    answer->body_len = t->body.len;
+    answer->body = wx_buf_take(&t->body);
     if (!answer->body) {
         answer->body_len = 0;
         answer->outcome = WXTP_HTTP_UNKNOWN;
@@ -413,39 +299,136 @@ static bool carry_out(wx_http_curl *self, handle *used, transfer *now, wxtp_http
     return true;
 }
 
-static void perform(void *user, const wxtp_http_request *request, wxtp_http_answer *answer)
+static void finish(wx_http_curl *self, transfer *t, CURLcode code, bool in_time)
+{
+    void (*done)(void *user) = t->done;
+    void *user = t->done_user;
+    delist(self, t);
+    const bool sound = conclude(t, code, in_time);
+    (void)curl_multi_remove_handle(self->multi, t->easy);
+    give_back(self, t, sound);
+    done(user);
+}
+
+static void collect(wx_http_curl *self)
+{
+    CURLMsg *message = NULL;
+    int left = 0;
+    while ((message = curl_multi_info_read(self->multi, &left))) {
+        transfer *t = NULL;
+        if (message->msg == CURLMSG_DONE) {
+            const CURLcode code = message->data.result;
+            (void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &t);
+            finish(self, t, code, true);
+        }
+    }
+}
+
+/* Whether it is still under way. */
+static bool is_first(const wx_http_curl *self, const transfer *t, const wxtp_http_answer *answer)
+{
+    return self->first == t && t->answer == answer;
+}
+
+/* At the deadline of the first: reads what has arrived by now, until nothing more comes; its ceiling bounds
+ * it. */
+static void last_look(wx_http_curl *self)
+{
+    transfer *t = self->first;
+    const wxtp_http_answer *answer = t->answer;
+    for (int look = 0, quiet = 0; look < LAST_LOOKS && quiet < QUIET_LOOKS; look++) {
+        const size_t before = t->body.len + t->header_bytes;
+        int running = 0;
+        int ready = 0;
+        if (curl_multi_perform(self->multi, &running) != CURLM_OK) {
+            break;
+        }
+        collect(self);
+        if (!is_first(self, t, answer)) {
+            return;
+        }
+        /* TLS may hold more than the socket shows. */
+        quiet = t->body.len + t->header_bytes > before ? 0 : quiet + 1;
+        if (curl_multi_poll(self->multi, NULL, 0, 0, &ready) != CURLM_OK || (ready == 0 && quiet > 0)) {
+            break;
+        }
+    }
+    finish(self, t, CURLE_OK, false);
+}
+
+/* ---- The port ---- */
+
+static bool refuse(wxtp_http_answer *answer, const char *why)
+{
+    tell(answer, why, NULL);
+    return true;
+}
+
+static bool start(void *user, const wxtp_http_request *request, wxtp_http_answer *answer,
+                  void (*done)(void *user), void *done_user)
 {
     wx_http_curl *self = user;
     assert(self && request && answer && request->url && request->method);
     *answer = (wxtp_http_answer){.outcome = WXTP_HTTP_NOT_SENT};
-    bool get = strcmp(request->method, "GET") == 0;
-    if (!get && strcmp(request->method, "POST") != 0) {
-        tell(answer, "neither GET nor POST", NULL);
-        return;
+    if (strcmp(request->method, "GET") != 0 && strcmp(request->method, "POST") != 0) {
+        return refuse(answer, "neither GET nor POST");
     }
     if (request->timeout_ms <= 0) {
-        tell(answer, "no time left", NULL);
-        return;
+        return refuse(answer, "no time left");
     }
     if (getpid() != self->pid) {
-        tell(answer, "opened before fork", NULL);
+        return refuse(answer, "opened before fork");
+    }
+    transfer *t = take(self);
+    if (!t) {
+        return refuse(answer, "out of memory");
+    }
+    const int64_t now = now_ms(self);
+    t->request = request;
+    t->answer = answer;
+    t->done = done;
+    t->done_user = done_user;
+    t->header_bytes = 0;
+    t->may_have_left = t->held_back = false;
+    t->trouble[0] = '\0';
+    t->deadline_ms = request->timeout_ms > INT64_MAX - now ? INT64_MAX : now + request->timeout_ms;
+    wx_buf_init(&t->body, self->allocator,
+                request->max_answer_bytes < LONG_MAX ? request->max_answer_bytes : LONG_MAX);
+    if (!prepare(self, t, request) || curl_multi_add_handle(self->multi, t->easy) != CURLM_OK) {
+        transfer_free(t);
+        return refuse(answer, "libcurl does not take the request");
+    }
+    enlist(self, t);
+    return false;
+}
+
+static void poll_once(void *user, int64_t wait_ms)
+{
+    wx_http_curl *self = user;
+    int running = 0;
+    if (self->first) {
+        const int64_t left = self->first->deadline_ms - now_ms(self);
+        wait_ms = wait_ms < left ? wait_ms : left;
+    }
+    /* In slices, because the clock may be another than the one that libcurl goes by. */
+    wait_ms = wait_ms < 0 ? 0 : wait_ms < SLICE_MS ? wait_ms : SLICE_MS;
+    if (wait_ms > 0 && curl_multi_poll(self->multi, NULL, 0, (int)wait_ms, NULL) != CURLM_OK) {
+        self->clock.sleep_ms(self->clock.user, 1);
+    }
+    if (!self->first) {
         return;
     }
-    int64_t start_ms = self->clock.boot_ms(self->clock.user);
-    transfer now = {.self = self, .request = request};
-    now.deadline_ms = request->timeout_ms > INT64_MAX - start_ms ? INT64_MAX : start_ms + request->timeout_ms;
-    wx_buf_init(&now.body, self->allocator,
-                request->max_answer_bytes < LONG_MAX ? request->max_answer_bytes : LONG_MAX);
-    quiet state = quiet_begin();
-    handle *used = take(self);
-    if (used) {
-        bool sound = carry_out(self, used, &now, answer);
-        give_back(self, used, sound);
-    } else {
-        tell(answer, "out of memory", NULL);
+    (void)curl_multi_perform(self->multi, &running);
+    collect(self);
+    while (self->first && self->first->deadline_ms <= now_ms(self)) {
+        last_look(self);
     }
-    quiet_end(&state);
-    wx_buf_free(&now.body);
+}
+
+static void wake(void *user)
+{
+    wx_http_curl *self = user;
+    (void)curl_multi_wakeup(self->multi);
 }
 
 static void release(void *user, wxtp_http_answer *answer)
@@ -458,23 +441,26 @@ static void release(void *user, wxtp_http_answer *answer)
     }
 }
 
-/* ---- The port ---- */
+/* ---- Making it ---- */
 
 static bool copy_options(wx_http_curl *self, const wx_http_curl_options *options)
 {
     bool proxy = options->proxy && *options->proxy;
-    self->idle_max = options->idle_handles < IDLE_MAX ? options->idle_handles : IDLE_MAX;
+    self->idle_max = options->connections < IDLE_MAX ? options->connections : IDLE_MAX;
     self->ca_file = wx_strdup(self->allocator, options->ca_file);
     self->proxy = proxy ? wx_strdup(self->allocator, options->proxy) : NULL;
     self->user_agent = wx_strdup(self->allocator, options->user_agent);
     self->idle =
-        self->idle_max > 0 ? wx_alloc_array(self->allocator, self->idle_max, sizeof(handle *)) : NULL;
+        self->idle_max > 0 ? wx_alloc_array(self->allocator, self->idle_max, sizeof(transfer *)) : NULL;
     struct curl_slist *first = curl_slist_append(NULL, "Content-Type: application/json; charset=utf-8");
     self->post_headers = first ? curl_slist_append(first, "Expect:") : NULL;
     if (!self->post_headers) {
         curl_slist_free_all(first);
     }
-    return (!options->ca_file || self->ca_file) && (!proxy || self->proxy) &&
+    self->multi = curl_multi_init();
+    return self->multi &&
+           curl_multi_setopt(self->multi, CURLMOPT_MAXCONNECTS, (long)(self->idle_max + 1)) == CURLM_OK &&
+           (!options->ca_file || self->ca_file) && (!proxy || self->proxy) &&
            (!options->user_agent || self->user_agent) && (self->idle_max == 0 || self->idle) &&
            self->post_headers;
 }
@@ -489,10 +475,6 @@ wx_http_curl *wx_http_curl_new(const wxtp_allocator *allocator, const wxtp_clock
     }
     wx_http_curl *self = wx_alloc(allocator, sizeof(*self));
     if (!self) {
-        return NULL;
-    }
-    if (pthread_mutex_init(&self->lock, NULL) != 0) {
-        wx_free(self);
         return NULL;
     }
     if (allocator) {
@@ -511,7 +493,12 @@ wx_http_curl *wx_http_curl_new(const wxtp_allocator *allocator, const wxtp_clock
 void wx_http_curl_port(wx_http_curl *self, wxtp_http *port)
 {
     assert(self && port);
-    *port = (wxtp_http){.struct_size = sizeof(*port), .user = self, .perform = perform, .release = release};
+    *port = (wxtp_http){.struct_size = sizeof(*port),
+                        .user = self,
+                        .start = start,
+                        .poll = poll_once,
+                        .wake = wake,
+                        .release = release};
 }
 
 void wx_http_curl_free(wx_http_curl *self)
@@ -519,20 +506,23 @@ void wx_http_curl_free(wx_http_curl *self)
     if (!self) {
         return;
     }
+    assert(!self->first || getpid() != self->pid);
     /* In a forked child the connections are the parent's: closing them by the book would write to them. */
-    bool ours = getpid() == self->pid;
-    assert(self->idle_count == 0 || self->idle);
-    quiet state = quiet_begin();
+    const bool ours = getpid() == self->pid;
+    wx_quiet quiet;
+    wx_quiet_begin(&quiet);
     for (size_t at = 0; at < self->idle_count; at++) {
         if (ours) {
-            handle_free(self->idle[at]);
+            transfer_free(self->idle[at]);
         } else {
             wx_free(self->idle[at]);
         }
     }
-    quiet_end(&state);
+    if (ours && self->multi) {
+        (void)curl_multi_cleanup(self->multi);
+    }
+    wx_quiet_end(&quiet);
     curl_slist_free_all(self->post_headers);
-    (void)pthread_mutex_destroy(&self->lock);
     wx_free(self->idle);
     wx_free(self->ca_file);
     wx_free(self->proxy);

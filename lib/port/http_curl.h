@@ -1,4 +1,4 @@
-/* The HTTP port on libcurl's multi interface, one transfer at a time a handle, handles kept for reuse. */
+/* The HTTP port on libcurl's multi interface; easy handles and connections are kept for reuse. */
 #ifndef WX_PORT_HTTP_CURL_H
 #define WX_PORT_HTTP_CURL_H
 
@@ -12,7 +12,7 @@ typedef struct wx_http_curl_options {
     const char *ca_file; /* NULL: the system's */
     const char *proxy;   /* NULL: none; "" also none. The environment is not read. */
     const char *user_agent;
-    size_t idle_handles; /* how many are kept */
+    size_t connections; /* how many are kept when idle */
 } wx_http_curl_options;
 
 wx_http_curl *wx_http_curl_new(const wxtp_allocator *allocator, const wxtp_clock *clock,

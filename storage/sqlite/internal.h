@@ -155,6 +155,9 @@ int sq_statement_get(sq_conn *conn, const char *sql, int slot, sqlite3_stmt **st
 wxtp_status sq_begin(wxtp_store *base, wxtp_tx_mode mode, wxtp_tx **tx);
 wxtp_status sq_commit(wxtp_tx *tx);
 void sq_rollback(wxtp_tx *tx);
+wxtp_status sq_savepoint(wxtp_tx *tx);
+wxtp_status sq_rollback_to(wxtp_tx *tx);
+wxtp_status sq_release_savepoint(wxtp_tx *tx);
 
 /* lockfile.c */
 wxtp_status sq_lockfile_open(sq_store *store, char *message, size_t size);

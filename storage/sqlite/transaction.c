@@ -118,3 +118,32 @@ void sq_rollback(wxtp_tx *tx)
     end(tx);
     sq_turn_give(&tx->conn->turn);
 }
+
+static wxtp_status mark(wxtp_tx *tx, const char *sql)
+{
+    wxtp_status status = sq_operation(tx, true);
+    if (status != WXTP_OK)
+        return status;
+    int rc = step_once(tx->conn, sql);
+    return rc == SQLITE_OK ? WXTP_OK : sq_fail(tx, rc);
+}
+
+wxtp_status sq_savepoint(wxtp_tx *tx)
+{
+    return mark(tx, "SAVEPOINT part");
+}
+
+/* What failed since the mark is undone with it, unless SQLite has undone all of the transaction. */
+wxtp_status sq_rollback_to(wxtp_tx *tx)
+{
+    if (sqlite3_get_autocommit(tx->conn->db))
+        return tx->failed != WXTP_OK ? tx->failed : sq_fail(tx, SQLITE_ABORT);
+    tx->failed = WXTP_OK;
+    wxtp_status status = mark(tx, "ROLLBACK TO part");
+    return status == WXTP_OK ? mark(tx, "RELEASE part") : status;
+}
+
+wxtp_status sq_release_savepoint(wxtp_tx *tx)
+{
+    return mark(tx, "RELEASE part");
+}

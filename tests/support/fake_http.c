@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static char *copy(const char *text, size_t len)
 {
@@ -54,9 +55,8 @@ static bool pick_rule(fake_http *http, const fake_request *request, fake_rule *p
     return false;
 }
 
-static void perform(void *user, const wxtp_http_request *request, wxtp_http_answer *answer)
+static void perform(fake_http *http, const wxtp_http_request *request, wxtp_http_answer *answer)
 {
-    fake_http *http = user;
     memset(answer, 0, sizeof *answer);
     answer->outcome = WXTP_HTTP_NOT_SENT;
     if (request->may_send && !request->may_send(request->may_send_user)) {
@@ -90,6 +90,39 @@ static void perform(void *user, const wxtp_http_request *request, wxtp_http_answ
     if (reply.free_body)
         free((void *)(uintptr_t)reply.body);
     free(rule.body);
+}
+
+/* Every request ends at once. */
+static bool start(void *user, const wxtp_http_request *request, wxtp_http_answer *answer,
+                  void (*done)(void *), void *done_user)
+{
+    (void)done;
+    (void)done_user;
+    perform(user, request, answer);
+    return true;
+}
+
+/* Time passes only where nothing else is to be done; other threads get a moment to do it. */
+static void poll_once(void *user, int64_t wait_ms)
+{
+    fake_http *http = user;
+    if (wait_ms <= 0 || !http->clock)
+        return;
+    nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
+    pthread_mutex_lock(&http->lock);
+    bool woken = http->woken;
+    http->woken = false;
+    pthread_mutex_unlock(&http->lock);
+    if (!woken)
+        fake_clock_advance(http->clock, wait_ms);
+}
+
+static void wake(void *user)
+{
+    fake_http *http = user;
+    pthread_mutex_lock(&http->lock);
+    http->woken = true;
+    pthread_mutex_unlock(&http->lock);
 }
 
 static void release(void *user, wxtp_http_answer *answer)
@@ -142,7 +175,12 @@ void fake_http_free(fake_http *http)
 
 void fake_http_port(fake_http *http, wxtp_http *port)
 {
-    *port = (wxtp_http){.struct_size = sizeof *port, .user = http, .perform = perform, .release = release};
+    *port = (wxtp_http){.struct_size = sizeof *port,
+                        .user = http,
+                        .start = start,
+                        .poll = poll_once,
+                        .wake = wake,
+                        .release = release};
 }
 
 static void add_rule(fake_http *http, const fake_rule *rule)

@@ -9,6 +9,8 @@
 #include <pthread.h>
 #include <wxtp/http.h>
 
+#include "fake_clock.h"
+
 typedef struct fake_request {
     char *method, *url, *body;
 } fake_request;
@@ -34,7 +36,9 @@ typedef struct fake_rule {
 } fake_rule;
 
 typedef struct fake_http {
+    fake_clock *clock; /* moved on where the library waits for something to happen; NULL: none */
     pthread_mutex_t lock;
+    bool woken;
     fake_request *requests;
     size_t request_count, request_capacity;
     fake_rule *rules;

@@ -60,6 +60,9 @@ void fixture_open_node(fixture *fx, fixture_node *node)
     core->catalog = wx_catalog_builtin(&core->catalog_count);
     memset(core->data_key, 7, sizeof core->data_key);
     atomic_init(&core->stopping, false);
+    core->engine = wx_engine_new(&(wx_engine_options){
+        .allocator = &core->allocator, .clock = &core->clock, .http = &core->http, .store = core->store});
+    assert_non_null(core->engine);
     core->flights = wx_flights_new(&core->allocator);
     core->pacer = wx_pacer_new(&core->allocator);
     assert_non_null(core->flights);
@@ -73,6 +76,7 @@ void fixture_open_node(fixture *fx, fixture_node *node)
 
 void fixture_close_node(fixture_node *node)
 {
+    wx_engine_free(node->core.engine);
     node->core.store->ops->close(node->core.store);
     wx_flights_free(node->core.flights);
     wx_pacer_free(node->core.pacer);
@@ -96,6 +100,7 @@ int fixture_setup(void **state)
     snprintf(fx->path, sizeof fx->path, "%s/wxtp.db", fx->folder);
     fake_clock_init(&fx->clock);
     fake_http_init(&fx->http);
+    fx->http.clock = &fx->clock;
     fixture_open_node(fx, &fx->node);
     fx->core = &fx->node.core;
     fx->op = &fx->node.op;

@@ -24,6 +24,7 @@ int world_setup(void **state)
     (void)snprintf(w->key, sizeof(w->key), "%s/wxtp.db.key", w->folder);
     fake_clock_init(&w->clock);
     fake_http_init(&w->http);
+    w->http.clock = &w->clock;
     *state = w;
     return 0;
 }
@@ -38,6 +39,7 @@ wxtp_config *world_config(world *w)
     assert_int_equal(wxtp_config_new(NULL, &config), WXTP_OK);
     assert_int_equal(wxtp_config_set_clock(config, &clock), WXTP_OK);
     assert_int_equal(wxtp_config_set_http(config, &http), WXTP_OK);
+    assert_int_equal(wxtp_config_set(config, "own_threads", "false", NULL), WXTP_OK);
     return config;
 }
 

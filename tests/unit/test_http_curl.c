@@ -13,6 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/mem.h"
+#include "engine/engine.h"
 #include "port/http_curl.h"
 
 typedef enum script {
@@ -39,7 +41,7 @@ typedef struct server {
     atomic_int connections, requests;
     atomic_bool stop;
     int go[2];
-    int answered[2]; /* a byte for each answer that was written whole */
+    int answered[2]; /* a byte for each answer that was written whole, or closed after */
     char seen[4096]; /* the last request */
 } server;
 
@@ -107,10 +109,10 @@ static void serve(server *self, int fd)
             if (!send_text(fd, ok, sizeof(ok) - 1)) {
                 return;
             }
-            assert_int_equal(write(self->answered[1], "a", 1), 1);
             if (self->script == ANSWER_CLOSE) {
                 return;
             }
+            assert_int_equal(write(self->answered[1], "a", 1), 1);
             break;
         case ANSWER_LAST:
             (void)send_text(fd, last, sizeof(last) - 1);
@@ -156,6 +158,9 @@ static void *run_server(void *user)
         atomic_fetch_add(&self->connections, 1);
         serve(self, fd);
         (void)close(fd);
+        if (self->script == ANSWER_CLOSE) {
+            assert_int_equal(write(self->answered[1], "c", 1), 1);
+        }
     }
 }
 
@@ -189,6 +194,22 @@ static void server_stop(server *self)
 
 /* ---- The client's side ---- */
 
+static void note_done(void *user)
+{
+    *(bool *)user = true;
+}
+
+static void perform(const wxtp_http *http, const wxtp_http_request *request, wxtp_http_answer *answer)
+{
+    bool done = false;
+    if (http->start(http->user, request, answer, note_done, &done)) {
+        return;
+    }
+    while (!done) {
+        http->poll(http->user, 1000);
+    }
+}
+
 typedef struct client {
     counting memory;
     wx_http_curl *port;
@@ -201,7 +222,7 @@ static void client_open(client *self, const wxtp_clock *clock, const char *ca_fi
 {
     memset(self, 0, sizeof(*self));
     counting_init(&self->memory);
-    const wx_http_curl_options options = {.user_agent = "wxtp-unit", .idle_handles = 2, .ca_file = ca_file};
+    const wx_http_curl_options options = {.user_agent = "wxtp-unit", .connections = 2, .ca_file = ca_file};
     self->port = wx_http_curl_new(&self->memory.allocator, clock, &options);
     assert_non_null(self->port);
     wx_http_curl_port(self->port, &self->http);
@@ -231,7 +252,7 @@ static wxtp_http_outcome ask(client *self, uint16_t port, int64_t timeout_ms, bo
         .may_send_user = user,
     };
     self->http.release(self->http.user, &self->answer);
-    self->http.perform(self->http.user, &request, &self->answer);
+    perform(&self->http, &request, &self->answer);
     assert_null(strstr(self->answer.detail, "SECRET"));
     assert_int_equal(self->answer.body != NULL, self->answer.outcome == WXTP_HTTP_ANSWERED);
     return self->answer.outcome;
@@ -263,7 +284,7 @@ static void answered_and_reused(void **state)
     const wxtp_http_request get = {
         .method = "GET", .url = me.url, .timeout_ms = 10000, .max_answer_bytes = 13};
     me.http.release(me.http.user, &me.answer);
-    me.http.perform(me.http.user, &get, &me.answer);
+    perform(&me.http, &get, &me.answer);
     assert_int_equal(me.answer.outcome, WXTP_HTTP_ANSWERED);
     assert_true(strncmp(here.seen, "GET ", 4) == 0);
     assert_null(strstr(here.seen, "Content-"));
@@ -337,11 +358,11 @@ static void i11_answers_are_bounded(void **state)
     (void)ask(&me, here.port, 10000, NULL, NULL);
     wxtp_http_request get = {.method = "GET", .url = me.url, .timeout_ms = 10000, .max_answer_bytes = 12};
     me.http.release(me.http.user, &me.answer);
-    me.http.perform(me.http.user, &get, &me.answer);
+    perform(&me.http, &get, &me.answer);
     assert_int_equal(me.answer.outcome, WXTP_HTTP_UNKNOWN);
     assert_non_null(strstr(me.answer.detail, "too large"));
     get.max_answer_bytes = 13;
-    me.http.perform(me.http.user, &get, &me.answer);
+    perform(&me.http, &get, &me.answer);
     assert_int_equal(me.answer.outcome, WXTP_HTTP_ANSWERED);
     client_close(&me);
     server_stop(&here);
@@ -359,11 +380,11 @@ static void nothing_listens(void **state)
     assert_non_null(strstr(me.answer.detail, "connect"));
     assert_int_equal(ask(&me, here.port, 0, NULL, NULL), WXTP_HTTP_NOT_SENT);
     wxtp_http_request odd = {.method = "PUT", .url = me.url, .timeout_ms = 1000, .max_answer_bytes = 10};
-    me.http.perform(me.http.user, &odd, &me.answer);
+    perform(&me.http, &odd, &me.answer);
     assert_int_equal(me.answer.outcome, WXTP_HTTP_NOT_SENT);
     odd.method = "GET";
     odd.url = "file:///etc/hostname";
-    me.http.perform(me.http.user, &odd, &me.answer);
+    perform(&me.http, &odd, &me.answer);
     assert_int_equal(me.answer.outcome, WXTP_HTTP_NOT_SENT);
     client_close(&me);
 }
@@ -407,8 +428,10 @@ static void a_dead_connection_is_replaced(void **state)
     client_open(&me, NULL, NULL);
     for (int at = 0; at < 10; at++) {
         int asked = 0;
+        char closed = '\0';
         assert_int_equal(ask(&me, here.port, 10000, allow, &asked), WXTP_HTTP_ANSWERED);
         assert_true(asked >= 1);
+        assert_int_equal(read(here.answered[0], &closed, 1), 1);
     }
     client_close(&me);
     server_stop(&here);
@@ -517,7 +540,7 @@ static void a_proxy_is_used(void **state)
     const wxtp_http_request request = {
         .method = "GET", .url = "http://127.0.0.1:1/x", .timeout_ms = 10000, .max_answer_bytes = 100};
     wxtp_http_answer answer;
-    http.perform(http.user, &request, &answer);
+    perform(&http, &request, &answer);
     assert_int_equal(answer.outcome, WXTP_HTTP_ANSWERED);
     assert_true(strncmp(here.seen, "GET http://127.0.0.1:1/x ", 25) == 0);
     http.release(http.user, &answer);
@@ -569,7 +592,7 @@ static void out_of_memory(void **state)
     server_start(&here, ANSWER);
     char url[64];
     (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u/", (unsigned)here.port);
-    const wx_http_curl_options options = {.user_agent = "u", .idle_handles = 1, .ca_file = "/x", .proxy = ""};
+    const wx_http_curl_options options = {.user_agent = "u", .connections = 1, .ca_file = "/x", .proxy = ""};
     bool done = false;
     for (size_t n = 1; !done; n++) {
         counting memory;
@@ -582,7 +605,7 @@ static void out_of_memory(void **state)
             const wxtp_http_request request = {
                 .method = "GET", .url = url, .timeout_ms = 10000, .max_answer_bytes = 100};
             wxtp_http_answer answer;
-            http.perform(http.user, &request, &answer);
+            perform(&http, &request, &answer);
             done = answer.outcome == WXTP_HTTP_ANSWERED;
             http.release(http.user, &answer);
         }
@@ -595,51 +618,70 @@ static void out_of_memory(void **state)
     wx_http_curl_free(NULL);
 }
 
-/* Many threads at once share one port. */
+/* Many threads at once share one port by an engine. */
+typedef struct asker {
+    wx_engine *engine;
+    const char *url;
+} asker;
+
 static void *ask_often(void *user)
 {
-    void **both = user;
-    const wxtp_http *http = both[0];
+    const asker *me = user;
     intptr_t failed = 0;
     for (int at = 0; at < 20; at++) {
         const wxtp_http_request request = {.method = "POST",
-                                           .url = both[1],
+                                           .url = me->url,
                                            .body = "{}",
                                            .body_len = 2,
                                            .timeout_ms = 20000,
                                            .max_answer_bytes = 100};
         wxtp_http_answer answer;
-        http->perform(http->user, &request, &answer);
+        wx_perform(me->engine, &request, &answer);
         failed += answer.outcome != WXTP_HTTP_ANSWERED;
-        http->release(http->user, &answer);
+        wx_free(answer.body);
     }
     return (void *)failed;
 }
 
-static void threads_share_a_port(void **state)
+static void threads_share(bool own_threads)
 {
-    (void)state;
     server here;
     /* The server serves one connection at a time, so each is closed after its answer. */
     server_start(&here, ANSWER_LAST);
-    const wx_http_curl_options options = {.idle_handles = 2};
+    const wx_http_curl_options options = {.connections = 2};
     wx_http_curl *port = wx_http_curl_new(NULL, NULL, &options);
     wxtp_http http;
     wx_http_curl_port(port, &http);
     char url[64];
     (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u/", (unsigned)here.port);
-    void *both[] = {&http, url};
+    asker me = {.url = url};
+    me.engine = wx_engine_new(
+        &(wx_engine_options){.clock = wxtp_clock_system(), .http = &http, .own_threads = own_threads});
+    assert_non_null(me.engine);
     pthread_t threads[4];
     for (size_t at = 0; at < 4; at++) {
-        assert_int_equal(pthread_create(&threads[at], NULL, ask_often, both), 0);
+        assert_int_equal(pthread_create(&threads[at], NULL, ask_often, &me), 0);
     }
     for (size_t at = 0; at < 4; at++) {
         void *failed = NULL;
         assert_int_equal(pthread_join(threads[at], &failed), 0);
         assert_null(failed);
     }
+    wx_engine_free(me.engine);
     wx_http_curl_free(port);
     server_stop(&here);
+}
+
+static void threads_share_a_loop(void **state)
+{
+    (void)state;
+    threads_share(true);
+}
+
+static void threads_drive_each_others_requests(void **state)
+{
+    (void)state;
+    threads_share(false);
 }
 
 int main(void)
@@ -660,7 +702,8 @@ int main(void)
         cmocka_unit_test(i12_signals_stay_as_they_were),
         cmocka_unit_test(i12_a_forked_child_sends_nothing),
         cmocka_unit_test(out_of_memory),
-        cmocka_unit_test(threads_share_a_port),
+        cmocka_unit_test(threads_share_a_loop),
+        cmocka_unit_test(threads_drive_each_others_requests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -393,7 +393,8 @@ typedef struct slow_connect {
     int64_t stopped_ms; /* once, before the connection stands */
 } slow_connect;
 
-static void perform_after_a_pause(void *user, const wxtp_http_request *request, wxtp_http_answer *answer)
+static bool start_after_a_pause(void *user, const wxtp_http_request *request, wxtp_http_answer *answer,
+                                void (*done)(void *), void *done_user)
 {
     slow_connect *slow = user;
     if (strstr(request->url, REFRESH_PATH) != NULL && slow->stopped_ms > 0) {
@@ -403,7 +404,19 @@ static void perform_after_a_pause(void *user, const wxtp_http_request *request, 
         slow->stopped_ms = 0;
         assert_int_equal(get(&slow->other, text, &err), WXTP_OK);
     }
-    slow->inner.perform(slow->inner.user, request, answer);
+    return slow->inner.start(slow->inner.user, request, answer, done, done_user);
+}
+
+static void poll_inner(void *user, int64_t wait_ms)
+{
+    slow_connect *slow = user;
+    slow->inner.poll(slow->inner.user, wait_ms);
+}
+
+static void wake_inner(void *user)
+{
+    slow_connect *slow = user;
+    slow->inner.wake(slow->inner.user);
 }
 
 static void release_inner(void *user, wxtp_http_answer *answer)
@@ -420,9 +433,12 @@ static void I1_lease_that_does_not_outlive_the_call_sends_nothing(void **state)
     wx_err err = {0};
     char text[64];
     fixture_open_node(fx, &slow.other);
-    fx->core->http.user = &slow;
-    fx->core->http.perform = perform_after_a_pause;
-    fx->core->http.release = release_inner;
+    fx->core->http = (wxtp_http){.struct_size = sizeof(wxtp_http),
+                                 .user = &slow,
+                                 .start = start_after_a_pause,
+                                 .poll = poll_inner,
+                                 .wake = wake_inner,
+                                 .release = release_inner};
     fixture_patience(&fx->node, 0);
     fake_http_on(&fx->http, REFRESH_PATH, NULL, -1, answer_2);
     to_expired(fx);

@@ -1,0 +1,335 @@
+/*
+ * A clerk does the store's work in a thread of its own, so that a slow disk stops no loop. Tasks come to it
+ * with their transaction, and what comes together is one transaction of the store, committed once. A task
+ * whose part fails is undone alone, by a savepoint.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "engine/inner.h"
+
+enum {
+    TOGETHER_MAX = 256, /* tasks in one transaction */
+    MAINTAIN_MS = 1000,
+};
+
+typedef struct group {
+    wx_clerk *clerk;
+    wxtp_tx *tx;
+    wxtp_tx_mode mode;
+    wx_task_list done; /* wait for the commit */
+    size_t count;
+    bool spoiled; /* one that had no savepoint failed */
+} group;
+
+static const wxtp_store_ops *ops_of(const wx_clerk *clerk)
+{
+    return clerk->engine->store->ops;
+}
+
+static int64_t now_ms(const wx_engine *engine)
+{
+    return engine->clock.boot_ms(engine->clock.user);
+}
+
+static void give_back(wx_clerk *clerk, wx_task *task)
+{
+    wx_engine *engine = clerk->engine;
+    task->tx = NULL;
+    (void)pthread_mutex_lock(&engine->lock);
+    wx_task_ready(engine, task);
+    (void)pthread_mutex_unlock(&engine->lock);
+}
+
+static void give_all_back(wx_clerk *clerk, wx_task_list *tasks, wxtp_status status, const char *trouble)
+{
+    wx_engine *engine = clerk->engine;
+    (void)pthread_mutex_lock(&engine->lock);
+    for (wx_task *task; (task = wx_list_take(tasks)) != NULL;) {
+        task->tx = NULL;
+        task->status = status;
+        (void)wx_copy(task->trouble, sizeof(task->trouble), trouble);
+        wx_task_ready(engine, task);
+    }
+    (void)pthread_mutex_unlock(&engine->lock);
+}
+
+/* ---- One part ---- */
+
+static void undo(group *g, wx_task *task)
+{
+    if (g->mode == WXTP_TX_READ) {
+        return;
+    }
+    if (task->joint) {
+        g->spoiled = true;
+    } else if (ops_of(g->clerk)->rollback_to(g->tx) != WXTP_OK) {
+        g->spoiled = true;
+    }
+}
+
+static void serve(group *g, wx_task *task)
+{
+    wx_clerk *clerk = g->clerk;
+    const bool guarded = g->mode != WXTP_TX_READ && !task->joint;
+    task->status = guarded ? ops_of(clerk)->savepoint(g->tx) : WXTP_OK;
+    if (task->status != WXTP_OK) {
+        ops_of(clerk)->message(clerk->engine->store, g->tx, task->trouble, sizeof(task->trouble));
+        give_back(clerk, task);
+        return;
+    }
+    task->tx = g->tx;
+    clerk->current = task;
+    wx_fiber_resume(task->fiber);
+    clerk->current = NULL;
+    assert(!wx_fiber_ended(task->fiber));
+    if (!task->wants_commit) {
+        undo(g, task);
+        give_back(clerk, task);
+    } else if (g->mode == WXTP_TX_READ) {
+        give_back(clerk, task);
+    } else {
+        if (guarded) {
+            (void)ops_of(clerk)->release(g->tx);
+        }
+        wx_list_add(&g->done, task);
+    }
+}
+
+/* ---- What is done together ---- */
+
+static bool any_sync(const wx_task_list *tasks)
+{
+    for (const wx_task *task = tasks->first; task; task = task->next) {
+        if (task->mode == WXTP_TX_SYNC) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The next that may join; one that needs a sync does not join those that need none. */
+static wx_task *next_in(group *g, wx_task_list *tasks)
+{
+    wx_clerk *clerk = g->clerk;
+    wx_task *task = wx_list_take(tasks);
+    if (task || g->count >= TOGETHER_MAX || g->spoiled) {
+        return task;
+    }
+    (void)pthread_mutex_lock(&clerk->lock);
+    if (clerk->queue.first && clerk->queue.first->mode <= g->mode) {
+        task = wx_list_take(&clerk->queue);
+    }
+    (void)pthread_mutex_unlock(&clerk->lock);
+    return task;
+}
+
+static wxtp_status say_last_words(group *g)
+{
+    wxtp_status status = g->spoiled ? WXTP_ERR_STORE : WXTP_OK;
+    for (wx_last_word *word; (word = g->clerk->last_words) != NULL;) {
+        g->clerk->last_words = word->next;
+        const wxtp_status said = word->say(word->user, status == WXTP_OK ? g->tx : NULL);
+        status = status == WXTP_OK ? said : status;
+    }
+    return status;
+}
+
+static void finish(group *g)
+{
+    wx_clerk *clerk = g->clerk;
+    char trouble[WX_TROUBLE_MAX] = "";
+    wxtp_status status = say_last_words(g);
+    if (status != WXTP_OK) {
+        ops_of(clerk)->message(clerk->engine->store, g->tx, trouble, sizeof(trouble));
+        ops_of(clerk)->rollback(g->tx);
+    } else if (g->mode == WXTP_TX_READ) {
+        ops_of(clerk)->rollback(g->tx);
+    } else {
+        status = ops_of(clerk)->commit(g->tx);
+        if (status != WXTP_OK) {
+            ops_of(clerk)->message(clerk->engine->store, NULL, trouble, sizeof(trouble));
+        } else {
+            clerk->unsynced = g->mode == WXTP_TX_WRITE;
+        }
+    }
+    give_all_back(clerk, &g->done, status, trouble);
+}
+
+static void serve_together(wx_clerk *clerk, wx_task_list *tasks)
+{
+    group g = {.clerk = clerk};
+    wx_list_init(&g.done);
+    g.mode = clerk->reads ? WXTP_TX_READ : any_sync(tasks) ? WXTP_TX_SYNC : WXTP_TX_WRITE;
+    const wxtp_status status = ops_of(clerk)->begin(clerk->engine->store, g.mode, &g.tx);
+    if (status != WXTP_OK) {
+        char trouble[WX_TROUBLE_MAX] = "";
+        ops_of(clerk)->message(clerk->engine->store, NULL, trouble, sizeof(trouble));
+        give_all_back(clerk, tasks, status, trouble);
+        return;
+    }
+    for (wx_task *task; (task = next_in(&g, tasks)) != NULL; g.count++) {
+        serve(&g, task);
+    }
+    finish(&g);
+}
+
+/* ---- The thread ---- */
+
+static void maintain(wx_clerk *clerk)
+{
+    const int64_t now = now_ms(clerk->engine);
+    if (clerk->unsynced && now - clerk->maintained_boot_ms >= MAINTAIN_MS) {
+        clerk->maintained_boot_ms = now;
+        clerk->unsynced = ops_of(clerk)->maintain(clerk->engine->store) != WXTP_OK;
+    }
+}
+
+static void *work(void *user)
+{
+    wx_clerk *clerk = user;
+    atomic_store(&clerk->id, pthread_self());
+    bool over = false;
+    while (!over) {
+        wx_task_list tasks;
+        wx_list_init(&tasks);
+        (void)pthread_mutex_lock(&clerk->lock);
+        if (!clerk->queue.first && !clerk->ending) {
+            wx_cond_wait_ms(&clerk->work, &clerk->lock, clerk->unsynced ? MAINTAIN_MS : -1);
+        }
+        if (clerk->queue.first) {
+            tasks = clerk->queue;
+            wx_list_init(&clerk->queue);
+        }
+        over = clerk->ending;
+        (void)pthread_mutex_unlock(&clerk->lock);
+        if (tasks.first) {
+            serve_together(clerk, &tasks);
+        }
+        maintain(clerk);
+    }
+    return NULL;
+}
+
+bool wx_clerk_init(wx_clerk *clerk, wx_engine *engine, bool reads)
+{
+    clerk->engine = engine;
+    clerk->reads = reads;
+    atomic_init(&clerk->id, 0);
+    wx_list_init(&clerk->queue);
+    return pthread_mutex_init(&clerk->lock, NULL) == 0 && wx_cond_init(&clerk->work);
+}
+
+void wx_clerk_destroy(wx_clerk *clerk)
+{
+    (void)pthread_cond_destroy(&clerk->work);
+    (void)pthread_mutex_destroy(&clerk->lock);
+}
+
+void wx_clerk_stop(wx_clerk *clerk)
+{
+    (void)pthread_mutex_lock(&clerk->lock);
+    clerk->ending = true;
+    const bool started = clerk->started;
+    (void)pthread_cond_signal(&clerk->work);
+    (void)pthread_mutex_unlock(&clerk->lock);
+    if (started) {
+        (void)pthread_join(clerk->thread, NULL);
+    }
+}
+
+void wx_clerk_give(wx_clerk *clerk, wx_task *task)
+{
+    (void)pthread_mutex_lock(&clerk->lock);
+    if (!clerk->started) {
+        clerk->started = wx_thread_start(&clerk->thread, work, clerk);
+    }
+    const bool started = clerk->started;
+    if (started) {
+        wx_list_add(&clerk->queue, task);
+        (void)pthread_cond_signal(&clerk->work);
+    }
+    (void)pthread_mutex_unlock(&clerk->lock);
+    if (!started) {
+        task->status = WXTP_ERR_NOMEM;
+        (void)wx_copy(task->trouble, sizeof(task->trouble), "no thread could be started");
+        give_back(clerk, task);
+    }
+}
+
+/* ---- What a task does ---- */
+
+static void tell(wx_engine *engine, wxtp_status status, char *trouble, size_t size)
+{
+    if (status != WXTP_OK) {
+        engine->store->ops->message(engine->store, NULL, trouble, size);
+    }
+}
+
+wxtp_status wx_engine_begin(wx_engine *engine, wxtp_tx_mode mode, bool joint, wxtp_tx **tx, char *trouble,
+                            size_t size)
+{
+    wx_task *self = engine->own_threads ? wx_self(engine) : NULL;
+    *tx = NULL;
+    if (!self || self->tx) {
+        const wxtp_status status = engine->store->ops->begin(engine->store, mode, tx);
+        tell(engine, status, trouble, size);
+        return status;
+    }
+    self->mode = mode;
+    self->joint = joint;
+    self->wants_commit = false;
+    self->errand = WX_ERRAND_STORE;
+    wx_fiber_suspend(self->fiber);
+    *tx = self->tx;
+    if (!self->tx) {
+        (void)wx_copy(trouble, size, self->trouble);
+    }
+    return self->tx ? WXTP_OK : self->status;
+}
+
+/* The task goes back to the loop. */
+static wxtp_status leave(wx_task *self, bool commit)
+{
+    self->wants_commit = commit;
+    self->status = WXTP_OK;
+    wx_fiber_suspend(self->fiber);
+    return self->status;
+}
+
+wxtp_status wx_engine_commit(wx_engine *engine, wxtp_tx *tx, char *trouble, size_t size)
+{
+    wx_task *self = engine->own_threads ? wx_self(engine) : NULL;
+    if (!self || self->tx != tx) {
+        const wxtp_status status = engine->store->ops->commit(tx);
+        tell(engine, status, trouble, size);
+        return status;
+    }
+    const wxtp_status status = leave(self, true);
+    if (status != WXTP_OK) {
+        (void)wx_copy(trouble, size, self->trouble);
+    }
+    return status;
+}
+
+void wx_engine_rollback(wx_engine *engine, wxtp_tx *tx)
+{
+    wx_task *self = engine->own_threads ? wx_self(engine) : NULL;
+    if (!self || self->tx != tx) {
+        engine->store->ops->rollback(tx);
+    } else {
+        (void)leave(self, false);
+    }
+}
+
+bool wx_engine_before_commit(wx_engine *engine, wx_last_word *word)
+{
+    wx_task *self = engine->own_threads ? wx_self(engine) : NULL;
+    if (!self || !self->tx) {
+        return false;
+    }
+    wx_clerk *clerk = &engine->writer;
+    word->next = clerk->last_words;
+    clerk->last_words = word;
+    return true;
+}

@@ -9,6 +9,7 @@
 #include "api/handle.h"
 #include "domain/flights.h"
 #include "domain/pacer.h"
+#include "domain/standing.h"
 #include "domain/storage.h"
 #include "domain/vault.h"
 #include "port/http_curl.h"
@@ -269,7 +270,8 @@ static wxtp_status furnish(wxtp_platform *platform, const wxtp_config *config, w
     platform->raw_key = config->has_master_key;
     core->flights = wx_flights_new(&core->allocator);
     core->pacer = wx_pacer_new(&core->allocator);
-    if (!core->flights || !core->pacer || !copy_catalog(platform, config) || !open_http(platform, config)) {
+    core->standings = wx_standings_new(&core->allocator);
+    if (!core->flights || !core->pacer || !core->standings || !copy_catalog(platform, config) || !open_http(platform, config)) {
         return wx_fail_nomem(err);
     }
     const wx_engine_options options = {
@@ -296,6 +298,7 @@ static void strip(wxtp_platform *platform)
     if (platform->core.pacer) {
         wx_pacer_free(platform->core.pacer);
     }
+    wx_standings_free(platform->core.standings);
     wx_free(platform->catalog);
     wx_free(platform->catalog_text);
 }
@@ -372,6 +375,7 @@ static void abandon(wxtp_platform *platform)
         platform->own_http = NULL;
         platform->core.flights = NULL;
         platform->core.pacer = NULL;
+        platform->core.standings = NULL;
     }
     strip(platform);
     wx_free(platform);

@@ -8,6 +8,7 @@
 #include "domain/pacer.h"
 #include "domain/record.h"
 #include "domain/send.h"
+#include "domain/standing.h"
 #include "domain/storage.h"
 #include "domain/token.h"
 
@@ -21,8 +22,7 @@ enum {
 typedef struct trip {
     wx_op *op;
     const wx_call *call;
-    wx_tenant *tenant; /* as the gate saw it at the last try */
-    wx_token token;    /* that the last try used */
+    wx_standing *standing; /* what let the last try through */
     int tries;
     bool token_refused; /* once already */
 } trip;
@@ -53,29 +53,46 @@ static wxtp_status may_try(const trip *t, wx_err *err)
     return t->call->may_try ? t->call->may_try(t->call->user, err) : WXTP_OK;
 }
 
+static const wxtp_tenant_row *row_of(const trip *t)
+{
+    return &t->standing->tenant->row;
+}
+
 static bool same_text(const char *a, const char *b)
 {
     return a && b && strcmp(a, b) == 0;
 }
 
-static wxtp_status token_of(trip *t, wx_err *err)
+/* The gate and a token, asked anew. */
+static wxtp_status stand(trip *t, wx_err *err)
 {
-    WX_AUTO_TOKEN refused = t->token;
-    t->token = (wx_token){.text = NULL};
-    const wxtp_status status = wx_token_get(t->op, t->tenant, &t->token, err);
+    wx_op *op = t->op;
+    WX_AUTO_TENANT *tenant = NULL;
+    WX_AUTO_TOKEN token = {.text = NULL};
+    wxtp_status status = wx_gate_pass(op, t->call->appid, t->call->api, &tenant, err);
+    if (status == WXTP_OK) {
+        status = wx_token_get(op, tenant, &token, err);
+    }
     if (status != WXTP_OK) {
         return status;
     }
-    if (t->token_refused && same_text(refused.text, t->token.text)) {
+    if (t->token_refused && t->standing && same_text(t->standing->token.text, token.text)) {
         return wx_fail(err, WXTP_ERR_CREDENTIALS, "%s: WeChat refuses the token, and gives no other",
                        t->call->api->name);
     }
+    /* For a person the gate lets more through than for those that come after. */
+    wx_standing *made = wx_standing_new(op->core, &tenant, &token, t->call->api, !op->person);
+    if (!made) {
+        return wx_fail_nomem(err);
+    }
+    wx_standing_release(op->core, t->standing);
+    t->standing = made;
     return WXTP_OK;
 }
 
 static wxtp_status turn_of(const trip *t, wx_err *err)
 {
-    const wxtp_tenant_row *row = &t->tenant->row;
+    const wxtp_tenant_row *row = row_of(t);
     for (;;) {
         const int64_t wait = wx_pacer_take(t->op->core, row->platform, row->appid);
         if (wait == 0) {
@@ -98,10 +115,14 @@ static wxtp_status go_in(trip *t, wx_err *err)
     if (status != WXTP_OK) {
         return status;
     }
-    wx_tenant_free(WX_TAKE(t->tenant));
-    status = wx_gate_pass(t->op, t->call->appid, t->call->api, &t->tenant, err);
-    if (status == WXTP_OK) {
-        status = token_of(t, err);
+    wx_core *core = t->op->core;
+    wx_standing *known =
+        t->op->person || t->token_refused ? NULL : wx_standing_find(core, t->call->appid, t->call->api);
+    if (known) {
+        wx_standing_release(core, t->standing);
+        t->standing = known;
+    } else {
+        status = stand(t, err);
     }
     if (status == WXTP_OK) {
         status = turn_of(t, err);
@@ -113,14 +134,15 @@ static wxtp_status go_in(trip *t, wx_err *err)
 static wx_sent send_it(trip *t, wx_answer *answer, int64_t *duration_ms, wx_err *err)
 {
     const wx_core *core = t->op->core;
-    const bool cloud = t->tenant->row.credential == WXTP_CREDENTIAL_CLOUD && core->settings.cloud_base[0];
-    const char *parameter = t->token.parameter ? t->token.parameter : t->call->api->token_parameter;
+    const bool cloud = row_of(t)->credential == WXTP_CREDENTIAL_CLOUD && core->settings.cloud_base[0];
+    const wx_token *token = &t->standing->token;
+    const char *parameter = token->parameter ? token->parameter : t->call->api->token_parameter;
     const wx_request request = {
         .name = t->call->api->name,
         .base = cloud ? core->settings.cloud_base : core->settings.api_base,
         .path = t->call->api->path,
-        .token_parameter = t->token.text ? parameter : NULL,
-        .token = t->token.text,
+        .token_parameter = token->text ? parameter : NULL,
+        .token = token->text,
         .body = t->call->body,
         .body_len = t->call->body_len,
         .wants = t->call->wants,
@@ -201,13 +223,13 @@ static wx_record record_of(const trip *t, const wx_answer *answer, int64_t durat
 {
     const bool answered = answer->json || answer->errcode != 0;
     return (wx_record){
-        .platform = t->tenant->row.platform,
-        .appid = t->tenant->row.appid,
+        .platform = row_of(t)->platform,
+        .appid = row_of(t)->appid,
         .call = t->call->api->name,
         .job_id = t->op->job_id,
         .openids = t->call->openids,
         .duration_ms = duration_ms,
-        .token_generation = t->token.generation,
+        .token_generation = t->standing->token.generation,
         .errcode = answered ? answer->errcode : -1,
         .errmsg = answered || !error ? answer->errmsg : error->message,
         .rid = answer->rid,
@@ -224,7 +246,7 @@ static bool ends_quota(const trip *t, wx_errcode_class class_)
 static wxtp_status forget_quota(trip *t, wxtp_tx *tx, wx_err *err)
 {
     wx_core *core = t->op->core;
-    const wxtp_tenant_row *row = &t->tenant->row;
+    const wxtp_tenant_row *row = row_of(t);
     const wxtp_status status =
         wx_ops(core)->hold_delete(tx, row->platform, row->appid, t->call->api->name, WXTP_HOLD_QUOTA);
     return status == WXTP_OK || status == WXTP_ERR_NOT_FOUND
@@ -239,12 +261,13 @@ static wxtp_status record_it(trip *t, wx_sent sent, const wx_answer *answer, int
     wx_core *core = t->op->core;
     const wx_record record = record_of(t, answer, duration_ms, error);
     WX_AUTO_SCOPE scope = {0};
-    wxtp_status status = wx_scope_begin(&scope, core, WXTP_TX_WRITE, err);
+    wxtp_status status = wx_scope_begin_joint(&scope, core, WXTP_TX_WRITE, err);
     if (status == WXTP_OK) {
         status = wx_record_add(core, scope.tx, &record, err);
     }
-    if (status == WXTP_OK && sent == WX_SENT_OK) {
-        status = wx_gate_confirm(core, scope.tx, t->tenant, t->call->api, err);
+    const bool confirms = sent == WX_SENT_OK && !atomic_load(&t->standing->confirmed);
+    if (status == WXTP_OK && confirms) {
+        status = wx_gate_confirm(core, scope.tx, t->standing->tenant, t->call->api, err);
     }
     if (status == WXTP_OK && ends_quota(t, class_of(sent, answer))) {
         status = forget_quota(t, scope.tx, err);
@@ -254,6 +277,9 @@ static wxtp_status record_it(trip *t, wx_sent sent, const wx_answer *answer, int
     }
     if (status == WXTP_OK) {
         status = wx_scope_commit(&scope, err);
+    }
+    if (status == WXTP_OK && confirms) {
+        atomic_store(&t->standing->confirmed, true);
     }
     if (status != WXTP_OK) {
         wx_log(&core->log, WXTP_LOG_ERROR, "%s of %s was made, but could not be recorded: %s", record.call,
@@ -322,7 +348,7 @@ static void conclude(trip *t, wx_sent sent, const wx_answer *answer, wx_err *err
         say_refused_twice(answer, err);
         break;
     case WX_ERRCODE_QUOTA:
-        if (wx_gate_quota(t->op, t->tenant, t->call->api, answer->errcode, &aside) != WXTP_OK) {
+        if (wx_gate_quota(t->op, t->standing->tenant, t->call->api, answer->errcode, &aside) != WXTP_OK) {
             wx_log(&t->op->core->log, WXTP_LOG_WARNING, "%s: a used-up quota is not remembered: %s",
                    t->call->appid, aside.message);
         }
@@ -330,7 +356,7 @@ static void conclude(trip *t, wx_sent sent, const wx_answer *answer, wx_err *err
     case WX_ERRCODE_NO_RIGHT:
     case WX_ERRCODE_RESTRICTED:
     case WX_ERRCODE_UNAUTHORIZED:
-        wx_gate_correct(t->op, t->tenant, t->call->api, err);
+        wx_gate_correct(t->op, t->standing->tenant, t->call->api, err);
         break;
     case WX_ERRCODE_CONFIGURATION:
         say_address(answer, err);
@@ -362,18 +388,23 @@ static wxtp_status one_try(trip *t, wx_answer *answer, bool *again, wx_err *err)
     if (status != WXTP_OK) {
         return status;
     }
-    const wxtp_tenant_row *row = &t->tenant->row;
-    if (class_of(sent, answer) == WX_ERRCODE_RATE) {
+    const wxtp_tenant_row *row = row_of(t);
+    const wx_errcode_class class_ = class_of(sent, answer);
+    if (class_ == WX_ERRCODE_RATE) {
         wx_pacer_slow(t->op->core, row->platform, row->appid);
-    } else if (class_of(sent, answer) == WX_ERRCODE_TOKEN) {
-        status = wx_token_refused(t->op->core, row->platform, row->appid, t->token.generation, err);
+    } else if (class_ == WX_ERRCODE_TOKEN) {
+        status = wx_token_refused(t->op->core, row->platform, row->appid, t->standing->token.generation, err);
         if (status != WXTP_OK) {
             return status;
         }
     }
     if (next == AFTER_END) {
         conclude(t, sent, answer, err);
-    } else {
+    }
+    if (class_ != WX_ERRCODE_BAD_OPENID && class_ != WX_ERRCODE_OPENID_REFUSED && class_ != WX_ERRCODE_BUSY) {
+        wx_standing_drop(t->op->core, t->call->appid);
+    }
+    if (next != AFTER_END) {
         t->token_refused = t->token_refused || next == AFTER_RENEW;
         *again = next == AFTER_RENEW || wait_for_next(t, wait_ms, err);
     }
@@ -394,7 +425,6 @@ wxtp_status wx_dispatch(wx_op *op, const wx_call *call, wx_answer *answer, wx_er
     if (status != WXTP_OK && err->tenant[0] == '\0') {
         wx_err_tenant(err, call->appid);
     }
-    wx_token_free(&t.token);
-    wx_tenant_free(t.tenant);
+    wx_standing_release(op->core, t.standing);
     return status;
 }

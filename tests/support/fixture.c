@@ -10,6 +10,7 @@
 
 #include "domain/flights.h"
 #include "domain/pacer.h"
+#include "domain/standing.h"
 #include "domain/ticket.h"
 #include "domain/token.h"
 #include "domain/vault.h"
@@ -65,6 +66,8 @@ void fixture_open_node(fixture *fx, fixture_node *node)
     assert_non_null(core->engine);
     core->flights = wx_flights_new(&core->allocator);
     core->pacer = wx_pacer_new(&core->allocator);
+    core->standings = wx_standings_new(&core->allocator);
+    assert_non_null(core->standings);
     assert_non_null(core->flights);
     assert_non_null(core->pacer);
     wx_patience_init(&node->patience, core->settings.max_wait_ms);
@@ -80,6 +83,7 @@ void fixture_close_node(fixture_node *node)
     node->core.store->ops->close(node->core.store);
     wx_flights_free(node->core.flights);
     wx_pacer_free(node->core.pacer);
+    wx_standings_free(node->core.standings);
     wx_patience_destroy(&node->patience);
 }
 

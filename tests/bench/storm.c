@@ -4,7 +4,7 @@
  *     bench-storm make --db PATH --set api_base=URL --tenants N    adds them and gets a token for each
  *     bench-storm run --db PATH --set api_base=URL --tenants N     renews every token that is due
  *
- * The server decides how long a token lives. `run` prints one JSON object.
+ * `make` also sets the tokens due, as a long outage would have done. `run` prints one JSON object.
  */
 #include <inttypes.h>
 #include <pthread.h>
@@ -15,14 +15,14 @@
 
 #include "bench.h"
 
-enum { ID_MAX = 64, PAGE = 1000, THREADS = 8 };
+enum { ID_MAX = 64, PAGE = 1000, THREADS = 8, TOGETHER = 20000, SEALED_MAX = 1024 };
 
 static void name_tenant(int64_t number, char appid[ID_MAX])
 {
     (void)snprintf(appid, ID_MAX, "wxstorm%011" PRId64, number);
 }
 
-static bool make(const bench_args *args, int64_t tenants)
+static bool add_tenants(const bench_args *args, int64_t tenants)
 {
     bench_platform on;
     bool ok = bench_open(args, BENCH_TOGETHER, &on);
@@ -42,6 +42,61 @@ static bool make(const bench_args *args, int64_t tenants)
         wxtp_free(token);
     }
     return bench_close(&on) && ok;
+}
+
+static wxtp_status set_due(const wxtp_store_ops *ops, wxtp_tx *tx, int64_t number)
+{
+    char appid[ID_MAX];
+    char access[SEALED_MAX];
+    wxtp_token_row row = {0};
+    name_tenant(number, appid);
+    const wxtp_token_key key = {"", appid};
+    const wxtp_status status = ops->token_get(tx, &key, &row);
+    if (status != WXTP_OK || row.access.len > sizeof(access)) {
+        return status != WXTP_OK ? status : WXTP_ERR_INTERNAL;
+    }
+    /* What a row points to is the store's until the next operation. */
+    memcpy(access, row.access.data, row.access.len);
+    row.access.data = access;
+    row.key = key;
+    row.refresh = (wxtp_blob){0};
+    row.early_refusals = "";
+    row.due_ms = 1;
+    return ops->token_put_if(tx, &row, row.generation, NULL);
+}
+
+static wxtp_status set_some_due(wxtp_store *store, int64_t from, int64_t to)
+{
+    wxtp_tx *tx = NULL;
+    wxtp_status status = store->ops->begin(store, WXTP_TX_WRITE, &tx);
+    if (status != WXTP_OK) {
+        return status;
+    }
+    for (int64_t at = from; status == WXTP_OK && at < to; at++) {
+        status = set_due(store->ops, tx, at);
+    }
+    if (status != WXTP_OK) {
+        store->ops->rollback(tx);
+        return status;
+    }
+    return store->ops->commit(tx);
+}
+
+static bool set_all_due(const bench_args *args, int64_t tenants)
+{
+    char trouble[256] = "";
+    wxtp_store *store = NULL;
+    const wxtp_sqlite_options file = {.struct_size = sizeof(file), .path = bench_text(args, "--db", "")};
+    wxtp_status status = wxtp_sqlite_open(&file, &store, NULL, trouble, sizeof(trouble));
+    if (status != WXTP_OK) {
+        fprintf(stderr, "%s\n", trouble);
+        return false;
+    }
+    for (int64_t at = 0; status == WXTP_OK && at < tenants; at += TOGETHER) {
+        status = set_some_due(store, at, at + TOGETHER < tenants ? at + TOGETHER : tenants);
+    }
+    store->ops->close(store);
+    return bench_ok(status, "set due", NULL);
 }
 
 typedef struct page {
@@ -133,7 +188,7 @@ int main(int argc, char **argv)
     const int64_t tenants = bench_number(&args, "--tenants", 1000);
     bool ok = false;
     if (strcmp(what, "make") == 0) {
-        ok = make(&args, tenants);
+        ok = add_tenants(&args, tenants) && set_all_due(&args, tenants);
     } else if (strcmp(what, "run") == 0) {
         ok = run(&args, tenants);
     } else {

@@ -263,7 +263,7 @@ def tls(bench):
 def far(bench):
     in_flight, delay_ms = 1000, 50
     ideal = in_flight / (delay_ms / 1000)
-    calls = bench.scale(60000, 10000)
+    calls = bench.scale(100000, 10000)
     server = servers.Delay(bench.programs / "bench-delay", "--delay-ms", delay_ms)
     db, _ = bench.make_jobs(server.url, calls * BATCH)
     connections = []
@@ -274,14 +274,16 @@ def far(bench):
         connections.append(server.get("/counts")["connections"])
         return done
 
-    done, bare = bench.in_turns(library, lambda: bench.bare(server.url, calls, in_flight))
+    done, bare, epoll = bench.in_turns(library, lambda: bench.bare(server.url, calls, in_flight),
+                                       lambda: bench.bare(server.url, calls, in_flight, ("--epoll", 1)))
     server.close()
     bench.drop(db)
     shares = [rate(one) / ideal for one in done]
     return {
         **figure("far_share_of_ideal", shares, library_calls_per_second=list(map(rate, done)),
-                 bare_share_of_ideal=[rate(one) / ideal for one in bare], library_us=list(map(cpu_us, done)),
-                 bare_us=list(map(cpu_us, bare)), peak_kib=[one["peak_kib"] for one in done]),
+                 bare_share_of_ideal=[rate(one) / ideal for one in bare],
+                 bare_epoll_share_of_ideal=[rate(one) / ideal for one in epoll], library_us=list(map(cpu_us, done)),
+                 bare_us=list(map(cpu_us, bare)), bare_epoll_us=list(map(cpu_us, epoll)), peak_kib=[one["peak_kib"] for one in done]),
         **figure("far_connections", connections),
     }
 

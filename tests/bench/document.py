@@ -3,6 +3,7 @@
 import re
 import subprocess
 import tempfile
+import textwrap
 
 import figures
 
@@ -12,9 +13,9 @@ MARKS = re.compile(r"(<!-- figures: begin -->\n).*?(<!-- figures: end -->)", re.
 def number(value):
     if value is None:
         return "–"
-    if value >= 1000 or value == int(value):
+    if value >= 1000 or (value >= 10 and value == int(value)):
         return f"{value:,.0f}"
-    return f"{value:.3g}" if value < 1 else f"{value:.2f}"
+    return f"{value:.3f}" if value < 1 else f"{value:.2f}"
 
 
 def line(name, one):
@@ -31,9 +32,9 @@ def goal_text(goal):
 
 def table(result):
     about = result["about"]
-    rows = [f"Machine: {about['machine']}, {about['system']}; {', '.join(about['versions'])}. "
-            f"Commit {about['commit']}, {about['date']}. Command: `{about['command']}`.\n",
-            "| figure | what | median | min to max | goal | met |", "|---|---|---|---|---|---|"]
+    where = (f"Machine: {about['machine']}, {about['system']}; {', '.join(about['versions'])}. "
+             f"Commit {about['commit']}, {about['date']}. Command: `{about['command']}`.")
+    rows = [textwrap.fill(where, 120, break_on_hyphens=False) + "\n", "| figure | what | median | min to max | goal | met |", "|---|---|---|---|---|---|"]
     for name, (_, unit, meaning) in figures.GOALS.items():
         one = result[name]
         met = {True: "yes", False: "**no**", None: "–"}[one["met"]]
@@ -46,6 +47,7 @@ def table(result):
 
 def per_second(result):
     """The rates and costs behind the ratios."""
+    loop = result["tls_throughput_ratio"]["details"]["best_loop"]
     rows = ["| | library | bare loop | wrk |", "|---|---|---|---|"]
 
     def middle(name, key):
@@ -55,15 +57,16 @@ def per_second(result):
     for label, name, keys in (
         ("calls a second, HTTP", "plain_throughput_ratio",
          ("library_calls_per_second", "bare_calls_per_second", "wrk_calls_per_second")),
-        (f"calls a second, TLS (bare: {result['tls_throughput_ratio']['details']['best_loop']})", "tls_throughput_ratio",
+        (f"calls a second, TLS (bare: {loop})", "tls_throughput_ratio",
          ("library_calls_per_second", "bare_calls_per_second", "wrk_calls_per_second")),
         ("CPU a call, HTTP, µs", "cpu_ratio_plain", ("library_us", "bare_us", "")),
         ("CPU a call, TLS, µs", "cpu_ratio_tls", ("library_us", "bare_us", "")),
         ("instructions a call", "instructions_ratio", ("library_instructions", "bare_instructions", "")),
         ("share of ideal, 50 ms, 1,000 in flight", "far_share_of_ideal", ("", "bare_share_of_ideal", "")),
+        ("the same, libcurl over epoll", "far_share_of_ideal", ("-", "bare_epoll_share_of_ideal", "")),
     ):
         cells = [middle(name, key) for key in keys]
-        if name == "far_share_of_ideal":
+        if keys[0] == "" and name == "far_share_of_ideal":
             cells[0] = number(result[name]["median"])
         rows.append(f"| {label} | {' | '.join(cells)} |")
     return "\n".join(rows) + "\n"
@@ -103,14 +106,14 @@ def measure_series(bench):
 
 
 PLOT = """
-set terminal svg size 900,360 font "sans-serif,13" background rgb "white"
+set terminal svg size 900,380 font "sans-serif,13" background rgb "white"
 set output "{output}"
 set multiplot layout 1,2 title "{title}"
 set logscale x
 set format x "10^{{%L}}"
 set yrange [0:*]
 set grid
-set key bottom left
+set key below
 set ylabel "{unit}"
 """
 

@@ -247,8 +247,6 @@ typedef struct wxtp_batch_row {
     const char *openids; /* separated by a single '\n', none at the end */
     const char *marks;   /* as many characters as openids */
     bool finished;       /* no openid of it is pending */
-    int64_t
-        claim_fence; /* fence of the runner that works on it; a smaller one than the job's lease is free */
 } wxtp_batch_row;
 
 typedef enum wxtp_verdict {
@@ -426,12 +424,13 @@ typedef struct wxtp_store_ops {
     wxtp_status (*build_finish)(void *builder, int64_t *distinct, int64_t *invalid, int64_t *duplicates);
     void (*build_free)(void *builder);
 
-    /** The unfinished batch with the smallest number >= `from` that no runner of fence `fence` has claimed;
-     * claims it. */
-    wxtp_status (*batch_claim)(wxtp_tx *tx, const char *job_id, int64_t fence, int64_t from,
-                               wxtp_batch_row *row);
+    /** The unfinished batch with the smallest number >= `from`; WXTP_ERR_NOT_FOUND where there is none. */
+    wxtp_status (*batch_next)(wxtp_tx *tx, const char *job_id, int64_t from, wxtp_batch_row *row);
     wxtp_status (*batch_get)(wxtp_tx *tx, const char *job_id, int64_t number, wxtp_batch_row *row);
     wxtp_status (*batch_put)(wxtp_tx *tx, const wxtp_batch_row *row);
+    /** Writes how far a batch has come; WXTP_ERR_NOT_FOUND where it does not exist. */
+    wxtp_status (*batch_mark)(wxtp_tx *tx, const char *job_id, int64_t number, const char *marks,
+                              bool finished);
 
     wxtp_status (*exception_add)(wxtp_tx *tx, const wxtp_exception_row *row);
     /** In order of id, those with id > after_id; verdict -1: both. */

@@ -271,7 +271,8 @@ static wxtp_status furnish(wxtp_platform *platform, const wxtp_config *config, w
     core->flights = wx_flights_new(&core->allocator);
     core->pacer = wx_pacer_new(&core->allocator);
     core->standings = wx_standings_new(&core->allocator);
-    if (!core->flights || !core->pacer || !core->standings || !copy_catalog(platform, config) || !open_http(platform, config)) {
+    if (!core->flights || !core->pacer || !core->standings || !copy_catalog(platform, config) ||
+        !open_http(platform, config)) {
         return wx_fail_nomem(err);
     }
     const wx_engine_options options = {

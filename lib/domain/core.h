@@ -46,8 +46,8 @@ typedef struct wx_core {
     const wx_api *catalog;
     size_t catalog_count;
     unsigned char data_key[WX_KEY_LEN];
-    wx_flights *flights; /* one refresh a key in this process */
-    wx_pacer *pacer;     /* rate per tenant */
+    wx_flights *flights;     /* one refresh a key in this process */
+    wx_pacer *pacer;         /* rate per tenant */
     wx_standings *standings; /* what let the last calls through */
     atomic_bool stopping;
     atomic_int_fast64_t ticket_asked_boot_ms; /* when WeChat was last asked to push tickets */

@@ -84,6 +84,56 @@ wxtp_status wx_runner_heartbeat(wx_runner *runner, wx_err *err)
     return status == WXTP_OK && held ? wx_scope_commit(&scope, err) : status;
 }
 
+/* ---- The book ---- */
+
+static void put_away(wx_runner *runner)
+{
+    wx_job_free(WX_TAKE(runner->book.job));
+}
+
+/* `tx` NULL: all of it has failed. */
+static wxtp_status write_book(void *user, wxtp_tx *tx)
+{
+    wx_runner *runner = user;
+    wx_err err = {.status = WXTP_OK};
+    const wxtp_status status = tx ? wx_job_write(runner->core, tx, &runner->book.job->row, &err) : WXTP_OK;
+    put_away(runner);
+    return status;
+}
+
+wxtp_status wx_runner_open(wx_runner *runner, wxtp_tx *tx, wxtp_job **job, bool *held, wx_err *err)
+{
+    wx_book *book = &runner->book;
+    if (!book->job) {
+        wxtp_status status = wx_job_read(runner->core, tx, runner->view->row.id, &book->job, err);
+        if (status == WXTP_OK) {
+            status = wx_runner_hold(runner, tx, &book->held, err);
+        }
+        if (status != WXTP_OK) {
+            put_away(runner);
+            return status;
+        }
+        book->word = (wx_last_word){.say = write_book, .user = runner};
+        book->alone = !wx_engine_before_commit(runner->core->engine, &book->word);
+    }
+    *job = book->job;
+    *held = book->held;
+    return WXTP_OK;
+}
+
+wxtp_status wx_runner_close(wx_runner *runner, wxtp_tx *tx, wxtp_status status, wx_err *err)
+{
+    wx_book *book = &runner->book;
+    if (!book->job || !book->alone) {
+        return status;
+    }
+    if (status == WXTP_OK) {
+        status = wx_job_write(runner->core, tx, &book->job->row, err);
+    }
+    put_away(runner);
+    return status;
+}
+
 bool wx_runner_go_on(const wx_runner *runner, const wxtp_job *job, wx_err *err)
 {
     if (!runner->progress || runner->progress(runner->progress_user, job)) {

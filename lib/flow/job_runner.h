@@ -8,6 +8,15 @@ typedef struct wx_runner wx_runner;
 
 typedef void wx_runner_worker(wx_runner *runner, bool first);
 
+/* The job's row while a transaction is under way: read once for all that is committed together, and written
+ * once. Write transactions come one after another, so it needs no lock. */
+typedef struct wx_book {
+    wxtp_job *job;     /* NULL: not open */
+    bool held;         /* the lease is ours */
+    bool alone;        /* nothing else is committed with it */
+    wx_last_word word; /* that writes it */
+} wx_book;
+
 struct wx_runner {
     wx_runner_worker *work;
     wx_core *core;
@@ -19,13 +28,14 @@ struct wx_runner {
     int64_t lease_ms;
     int64_t began_boot_ms;
     int64_t told_boot_ms; /* of who runs it alone */
+    wx_book book;         /* of the transaction under way */
+    int64_t from;         /* batches below it are taken, or done; as the book */
     wx_bell changed;      /* rung when a worker ends, the door opens, or the run ends */
 
     pthread_mutex_t lock; /* what follows */
     wxtp_lease lease;
     int64_t renewed_boot_ms;
     wxtp_job *view;          /* the newest committed picture */
-    int64_t from;            /* batches below it are claimed, or done */
     bool begun;              /* the first worker has */
     bool opened;             /* the first call is decided: the others may start */
     bool ending;             /* no new call */
@@ -46,6 +56,11 @@ bool wx_runner_ending(wx_runner *runner);
 wxtp_status wx_runner_hold(wx_runner *runner, wxtp_tx *tx, bool *held, wx_err *err);
 /* The same in a transaction of its own, when it is due. */
 wxtp_status wx_runner_heartbeat(wx_runner *runner, wx_err *err);
+/* Opens the book in a write transaction: the row as it is stored, and what others committed together have
+ * entered. WXTP_ERR_NOT_FOUND when the job is gone. */
+wxtp_status wx_runner_open(wx_runner *runner, wxtp_tx *tx, wxtp_job **job, bool *held, wx_err *err);
+/* When all is entered; `status` is how that went, and comes back unless the writing fails. */
+wxtp_status wx_runner_close(wx_runner *runner, wxtp_tx *tx, wxtp_status status, wx_err *err);
 /* Shows the newest picture to the caller, about five times a second; ends the run when the caller says so. */
 void wx_runner_tell(wx_runner *runner, bool at_once);
 /* Asks the caller, as wxtp_job_progress; `err` is set when the answer is no. */

@@ -12,6 +12,15 @@ enum {
     UNKNOWN_IN_A_ROW = 10,
 };
 
+typedef struct batch {
+    int64_t number;
+    int64_t fence; /* of the runner that took it */
+    size_t count;
+    char text[WXTP_BATCH_MAX * WX_OPENID_MAX];
+    const char *openids[WXTP_BATCH_MAX];
+    char marks[WXTP_BATCH_MAX + 1];
+} batch;
+
 typedef struct worker {
     wx_runner *runner;
     wx_op op;
@@ -20,13 +29,9 @@ typedef struct worker {
     int64_t looked_boot_ms;
     wxtp_job_row numbers; /* of the job after the last record; its strings are void */
 
-    /* The batch in hand. */
-    int64_t number, fence;
-    size_t count;
-    char text[WXTP_BATCH_MAX * WX_OPENID_MAX];
-    const char *openids[WXTP_BATCH_MAX];
-    char lines[WXTP_BATCH_MAX * WX_OPENID_MAX]; /* as they are stored */
-    char marks[WXTP_BATCH_MAX + 1];
+    batch batches[2];
+    batch *now;    /* in hand */
+    batch *coming; /* taken together with the record of the last call; NULL: none */
     bool chosen[WXTP_BATCH_MAX];
     size_t chosen_count;
 
@@ -69,38 +74,36 @@ static fate fate_of(const wx_err *error)
 
 /* ---- The batch ---- */
 
-static bool take_batch(worker *w, const wxtp_batch_row *row)
+static bool read_batch(batch *b, const wxtp_batch_row *row)
 {
     const size_t len = strlen(row->openids);
     const size_t count = strlen(row->marks);
-    if (len == 0 || len >= sizeof(w->text) || count == 0 || count > WXTP_BATCH_MAX) {
+    if (len == 0 || len >= sizeof(b->text) || count == 0 || count > WXTP_BATCH_MAX) {
         return false;
     }
-    memcpy(w->lines, row->openids, len + 1);
-    memcpy(w->text, row->openids, len + 1);
-    memcpy(w->marks, row->marks, count + 1);
-    w->count = 0;
-    for (char *at = w->text; at; w->count++) {
+    memcpy(b->text, row->openids, len + 1);
+    memcpy(b->marks, row->marks, count + 1);
+    b->count = 0;
+    for (char *at = b->text; at; b->count++) {
         char *end = strchr(at, '\n');
-        if (w->count == WXTP_BATCH_MAX) {
+        if (b->count == WXTP_BATCH_MAX) {
             return false;
         }
         if (end) {
             *end++ = '\0';
         }
-        w->openids[w->count] = at;
+        b->openids[b->count] = at;
         at = end;
     }
-    w->number = row->number;
-    w->fence = row->claim_fence;
-    return w->count == count;
+    b->number = row->number;
+    return b->count == count;
 }
 
 /* The search counts those refused for good as it does bad ones, or its budget would not hold. */
 static void as_searched(const worker *w, char marks[WXTP_BATCH_MAX])
 {
-    for (size_t at = 0; at < w->count; at++) {
-        marks[at] = w->marks[at];
+    for (size_t at = 0; at < w->now->count; at++) {
+        marks[at] = w->now->marks[at];
         if (marks[at] == WX_MARK_FAILED) {
             marks[at] = WX_MARK_INVALID;
         }
@@ -112,8 +115,8 @@ static void choose(worker *w)
     char marks[WXTP_BATCH_MAX];
     const int list_max = w->runner->api->list_max;
     as_searched(w, marks);
-    w->chosen_count = wx_narrow_next(marks, w->count, w->chosen);
-    for (size_t at = w->count; at-- > 0 && w->chosen_count > (size_t)list_max;) {
+    w->chosen_count = wx_narrow_next(marks, w->now->count, w->chosen);
+    for (size_t at = w->now->count; at-- > 0 && w->chosen_count > (size_t)list_max;) {
         w->chosen_count -= w->chosen[at];
         w->chosen[at] = false;
     }
@@ -125,10 +128,10 @@ static bool write_body(const worker *w, wx_buf *body)
     wx_buf_text(body, "{");
     wx_json_quote(body, w->runner->api->list_field);
     wx_buf_text(body, ":[");
-    for (size_t at = 0; at < w->count; at++) {
+    for (size_t at = 0; at < w->now->count; at++) {
         if (w->chosen[at]) {
             wx_buf_text(body, before);
-            wx_json_quote(body, w->openids[at]);
+            wx_json_quote(body, w->now->openids[at]);
             before = ",";
         }
     }
@@ -145,17 +148,17 @@ static void enter(worker *w, fate what)
     } else if (what == FATE_SEARCH || what == FATE_SEARCH_REFUSED) {
         outcome = WX_NARROW_BAD;
     }
-    wx_narrow_apply(marks, w->count, w->chosen, outcome);
-    for (size_t at = 0; at < w->count; at++) {
+    wx_narrow_apply(marks, w->now->count, w->chosen, outcome);
+    for (size_t at = 0; at < w->now->count; at++) {
         const bool refused = w->chosen[at] && marks[at] == WX_MARK_INVALID && what == FATE_SEARCH_REFUSED;
-        if (refused || (w->marks[at] == WX_MARK_FAILED && !w->chosen[at])) {
+        if (refused || (w->now->marks[at] == WX_MARK_FAILED && !w->chosen[at])) {
             marks[at] = WX_MARK_FAILED;
         }
     }
-    memcpy(w->marks, marks, w->count);
+    memcpy(w->now->marks, marks, w->now->count);
 }
 
-/* ---- The record of a try ---- */
+/* ---- Counting ---- */
 
 static void count_call(worker *w, wxtp_job_row *row)
 {
@@ -171,8 +174,8 @@ static wxtp_status note(worker *w, wxtp_tx *tx, wxtp_job_row *row, size_t at, co
     wx_core *core = w->runner->core;
     const wxtp_exception_row exception = {
         .job_id = row->id,
-        .openid = w->openids[at],
-        .verdict = w->marks[at] == WX_MARK_INVALID ? WXTP_VERDICT_INVALID : WXTP_VERDICT_FAILED,
+        .openid = w->now->openids[at],
+        .verdict = w->now->marks[at] == WX_MARK_INVALID ? WXTP_VERDICT_INVALID : WXTP_VERDICT_FAILED,
         .errcode = error->errcode,
         .errmsg = w->answer->errmsg,
     };
@@ -183,17 +186,18 @@ static wxtp_status note(worker *w, wxtp_tx *tx, wxtp_job_row *row, size_t at, co
 /* Counts what the last answer decided; openids that still have to be searched stay pending. */
 static wxtp_status count_decided(worker *w, wxtp_tx *tx, wxtp_job_row *row, const wx_err *error, wx_err *err)
 {
-    for (size_t at = 0; at < w->count; at++) {
-        if (!w->chosen[at] || w->marks[at] == WX_MARK_UNTESTED || w->marks[at] == WX_MARK_SUSPECT) {
+    for (size_t at = 0; at < w->now->count; at++) {
+        if (!w->chosen[at] || w->now->marks[at] == WX_MARK_UNTESTED || w->now->marks[at] == WX_MARK_SUSPECT) {
             continue;
         }
-        int64_t *counter = w->marks[at] == WX_MARK_DONE      ? &row->succeeded
-                           : w->marks[at] == WX_MARK_INVALID ? &row->invalid
-                                                             : &row->failed;
+        int64_t *counter = w->now->marks[at] == WX_MARK_DONE      ? &row->succeeded
+                           : w->now->marks[at] == WX_MARK_INVALID ? &row->invalid
+                                                                  : &row->failed;
         ++*counter;
         row->pending--;
         row->asked++;
-        const wxtp_status status = w->marks[at] == WX_MARK_DONE ? WXTP_OK : note(w, tx, row, at, error, err);
+        const wxtp_status status =
+            w->now->marks[at] == WX_MARK_DONE ? WXTP_OK : note(w, tx, row, at, error, err);
         if (status != WXTP_OK) {
             return status;
         }
@@ -204,40 +208,37 @@ static wxtp_status count_decided(worker *w, wxtp_tx *tx, wxtp_job_row *row, cons
 static wxtp_status put_batch(worker *w, wxtp_tx *tx, const char *job_id, wx_err *err)
 {
     wx_core *core = w->runner->core;
-    const wxtp_batch_row row = {.job_id = job_id,
-                                .number = w->number,
-                                .openids = w->lines,
-                                .marks = w->marks,
-                                .finished = wx_narrow_pending(w->marks, w->count) == 0,
-                                .claim_fence = w->fence};
-    const wxtp_status status = wx_ops(core)->batch_put(tx, &row);
+    const bool finished = wx_narrow_pending(w->now->marks, w->now->count) == 0;
+    const wxtp_status status = wx_ops(core)->batch_mark(tx, job_id, w->now->number, w->now->marks, finished);
     return status == WXTP_OK ? WXTP_OK : wx_store_fail(core, tx, status, "write a batch", err);
 }
 
-/* Whether the batch is still ours: an answer counts if nobody else has claimed it in the meantime. */
-static wxtp_status still_ours(worker *w, wxtp_tx *tx, const char *job_id, bool *ours, wx_err *err)
+static int64_t fence_of(wx_runner *runner)
 {
-    wx_runner *runner = w->runner;
-    wxtp_batch_row row;
-    bool held = false;
-    wxtp_status status = wx_runner_hold(runner, tx, &held, err);
-    if (status != WXTP_OK) {
-        return status;
-    }
     pthread_mutex_lock(&runner->lock);
     const int64_t fence = runner->lease.fence;
     pthread_mutex_unlock(&runner->lock);
-    *ours = held && fence == w->fence;
-    if (*ours) {
+    return fence;
+}
+
+/* Whether the batch is still ours: after a time without the lease an answer counts if nobody has touched the
+ * batch meanwhile. */
+static wxtp_status still_ours(worker *w, wxtp_tx *tx, const char *job_id, bool held, bool *ours, wx_err *err)
+{
+    wx_runner *runner = w->runner;
+    wxtp_batch_row row;
+    const int64_t fence = fence_of(runner);
+    *ours = held && fence == w->now->fence;
+    if (*ours || !held) {
         return WXTP_OK;
     }
-    status = wx_ops(runner->core)->batch_get(tx, job_id, w->number, &row);
+    const wxtp_status status = wx_ops(runner->core)->batch_get(tx, job_id, w->now->number, &row);
     if (status != WXTP_OK) {
         return wx_store_fail(runner->core, tx, status, "read a batch", err);
     }
-    *ours = !row.finished && row.claim_fence == w->fence;
-    if (*ours && held) {
-        w->fence = fence;
+    *ours = !row.finished && strcmp(row.marks, w->now->marks) == 0;
+    if (*ours) {
+        w->now->fence = fence;
     }
     return WXTP_OK;
 }
@@ -303,42 +304,80 @@ static wxtp_status decide(worker *w, wxtp_tx *tx, wxtp_job_row *row, fate what, 
     return status;
 }
 
-static wxtp_status record(void *user, wxtp_tx *tx, const wx_err *error, bool final, wx_err *err)
+/* ---- Taking a batch ---- */
+
+/* The next that no worker of this run has taken; `*taken` stays NULL where there is none, or no more may
+ * begin. */
+static wxtp_status take_next(worker *w, wxtp_tx *tx, const wxtp_job_row *job, batch **taken, wx_err *err)
 {
-    worker *w = user;
-    wx_core *core = w->runner->core;
+    wx_runner *runner = w->runner;
+    wxtp_batch_row row;
+    batch *into = w->now == &w->batches[0] ? &w->batches[1] : &w->batches[0];
+    if (job->state != WXTP_JOB_RUNNING || wx_runner_ending(runner) || wx_stopping(runner->core)) {
+        return WXTP_OK;
+    }
+    wxtp_status status = wx_ops(runner->core)->batch_next(tx, job->id, runner->from, &row);
+    if (status == WXTP_ERR_NOT_FOUND) {
+        return WXTP_OK;
+    }
+    if (status != WXTP_OK) {
+        return wx_store_fail(runner->core, tx, status, "take a batch", err);
+    }
+    if (!read_batch(into, &row)) {
+        return wx_fail(err, WXTP_ERR_STORE, "batch %lld of job %s is damaged", (long long)row.number,
+                       job->id);
+    }
+    into->fence = fence_of(runner);
+    runner->from = into->number + 1;
+    *taken = into;
+    return WXTP_OK;
+}
+
+/* ---- The record of a try ---- */
+
+static wxtp_status enter_try(worker *w, wxtp_tx *tx, wxtp_job_row *row, bool held, const wx_err *error,
+                             bool final, wx_err *err)
+{
     const fate what = final ? fate_of(error) : FATE_BACK;
-    WX_AUTO_JOB *job = NULL;
     bool ours = false;
-    wxtp_status status = wx_job_read(core, tx, w->op.job_id, &job, err);
-    if (status == WXTP_OK) {
-        status = still_ours(w, tx, job->row.id, &ours, err);
-    }
+    wxtp_status status = still_ours(w, tx, row->id, held, &ours, err);
     if (status != WXTP_OK) {
         return status;
     }
-    job->row.calls++;
-    count_call(w, &job->row);
-    const bool doubted = ours && awaits_decision(&job->row, what);
+    row->calls++;
+    count_call(w, row);
+    const bool doubted = ours && awaits_decision(row, what);
     if (what != FATE_BACK && ours && !doubted) {
-        status = decide(w, tx, &job->row, what, error, err);
-    }
-    if (status == WXTP_OK) {
-        status = wx_job_write(core, tx, &job->row, err);
+        status = decide(w, tx, row, what, error, err);
     }
     if (status != WXTP_OK) {
         return status;
     }
-    w->numbers = job->row;
-    w->looked_boot_ms = wx_boot_ms(core);
-    if (job->row.state == WXTP_JOB_CANCELLED) {
-        end_cancelled(w, job->row.id);
+    if (row->state == WXTP_JOB_CANCELLED) {
+        end_cancelled(w, row->id);
     } else if (final && what == FATE_BACK) {
         w->ends = wx_runner_end(w->runner, error);
     } else if (w->decided || doubted) {
-        judge_list(w, &job->row, error);
+        judge_list(w, row, error);
     }
-    return WXTP_OK;
+    if (held && w->decided && wx_narrow_pending(w->now->marks, w->now->count) == 0) {
+        status = take_next(w, tx, row, &w->coming, err);
+    }
+    w->numbers = *row;
+    w->looked_boot_ms = wx_boot_ms(w->runner->core);
+    return status;
+}
+
+static wxtp_status record(void *user, wxtp_tx *tx, const wx_err *error, bool final, wx_err *err)
+{
+    worker *w = user;
+    wxtp_job *job = NULL;
+    bool held = false;
+    wxtp_status status = wx_runner_open(w->runner, tx, &job, &held, err);
+    if (status == WXTP_OK) {
+        status = enter_try(w, tx, &job->row, held, error, final, err);
+    }
+    return wx_runner_close(w->runner, tx, status, err);
 }
 
 /* ---- Going on ---- */
@@ -406,61 +445,39 @@ static void publish(worker *w)
     pthread_mutex_unlock(&runner->lock);
 }
 
-static wxtp_status claim_in(worker *w, wxtp_tx *tx, bool *got, wx_err *err)
+static wxtp_status take_first_in(worker *w, wxtp_tx *tx, batch **taken, wx_err *err)
 {
-    wx_runner *runner = w->runner;
-    wxtp_batch_row row;
-    WX_AUTO_JOB *job = NULL;
+    wxtp_job *job = NULL;
     bool held = false;
-    wxtp_status status = wx_job_read(runner->core, tx, w->op.job_id, &job, err);
-    if (status == WXTP_OK) {
-        status = wx_runner_hold(runner, tx, &held, err);
+    wxtp_status status = wx_runner_open(w->runner, tx, &job, &held, err);
+    if (status == WXTP_OK && held) {
+        if (job->row.state == WXTP_JOB_CANCELLED) {
+            end_cancelled(w, job->row.id);
+        }
+        status = take_next(w, tx, &job->row, taken, err);
     }
-    if (status != WXTP_OK || !held) {
-        return status;
-    }
-    if (job->row.state == WXTP_JOB_CANCELLED) {
-        end_cancelled(w, job->row.id);
-    }
-    if (job->row.state != WXTP_JOB_RUNNING) {
-        return WXTP_OK;
-    }
-    pthread_mutex_lock(&runner->lock);
-    const int64_t fence = runner->lease.fence;
-    const int64_t from = runner->from;
-    pthread_mutex_unlock(&runner->lock);
-    status = wx_ops(runner->core)->batch_claim(tx, job->row.id, fence, from, &row);
-    if (status == WXTP_ERR_NOT_FOUND) {
-        return WXTP_OK;
-    }
-    if (status != WXTP_OK) {
-        return wx_store_fail(runner->core, tx, status, "claim a batch", err);
-    }
-    if (!take_batch(w, &row)) {
-        return wx_fail(err, WXTP_ERR_STORE, "batch %lld of job %s is damaged", (long long)row.number,
-                       w->op.job_id);
-    }
-    pthread_mutex_lock(&runner->lock);
-    runner->from = w->number + 1;
-    pthread_mutex_unlock(&runner->lock);
-    *got = true;
-    return WXTP_OK;
+    return wx_runner_close(w->runner, tx, status, err);
 }
 
-static wxtp_status claim(worker *w, bool *got, wx_err *err)
+/* Taken in the transaction that sees that the lease is ours and the job still runs. */
+static wxtp_status take_first(worker *w, wx_err *err)
 {
     wx_core *core = w->runner->core;
+    batch *taken = NULL;
     WX_AUTO_SCOPE scope = {0};
-    *got = false;
     if (wx_stopping(core)) {
         return wx_fail(err, WXTP_ERR_INTERRUPTED, "stopped as asked");
     }
-    wxtp_status status = wx_scope_begin(&scope, core, WXTP_TX_WRITE, err);
+    wxtp_status status = wx_scope_begin_joint(&scope, core, WXTP_TX_WRITE, err);
     if (status == WXTP_OK) {
-        status = claim_in(w, scope.tx, got, err);
+        status = take_first_in(w, scope.tx, &taken, err);
     }
     w->looked_boot_ms = wx_boot_ms(core);
-    return status == WXTP_OK ? wx_scope_commit(&scope, err) : status;
+    if (status == WXTP_OK) {
+        status = wx_scope_commit(&scope, err);
+    }
+    w->now = status == WXTP_OK ? taken : NULL;
+    return status;
 }
 
 static wxtp_status call_chosen(worker *w, wx_err *err)
@@ -484,6 +501,7 @@ static wxtp_status call_chosen(worker *w, wx_err *err)
     };
     w->answer = &answer;
     w->decided = false;
+    w->coming = NULL;
     wxtp_status status = wx_dispatch(&w->op, &call, &answer, err);
     w->answer = NULL;
     publish(w);
@@ -501,8 +519,7 @@ static wxtp_status call_chosen(worker *w, wx_err *err)
     return status;
 }
 
-/* Batches that are left unfinished need nothing: their marks are stored, and the next runner's fence frees
- * them. */
+/* Batches that are left unfinished need nothing: their marks are stored. */
 static wxtp_status work_batch(worker *w, wx_err *err)
 {
     wxtp_status status = WXTP_OK;
@@ -511,7 +528,7 @@ static wxtp_status work_batch(worker *w, wx_err *err)
         assert(w->chosen_count > 0);
         status = call_chosen(w, err);
     } while (status == WXTP_OK && w->decided && !wx_runner_ending(w->runner) &&
-             wx_narrow_pending(w->marks, w->count) > 0);
+             wx_narrow_pending(w->now->marks, w->now->count) > 0);
     return status;
 }
 
@@ -536,13 +553,15 @@ void wx_job_work(wx_runner *runner, bool first)
     w.op.person = first && runner->op->person;
     atomic_init(&w.op.refreshes, 0);
     wxtp_status status = WXTP_OK;
-    bool got = true;
-    while (status == WXTP_OK && got && !wx_runner_ending(runner)) {
-        status = claim(&w, &got, &err);
-        if (status == WXTP_OK && got) {
+    do {
+        status = w.coming ? WXTP_OK : take_first(&w, &err);
+        if (w.coming) {
+            w.now = WX_TAKE(w.coming);
+        }
+        if (status == WXTP_OK && w.now) {
             status = work_batch(&w, &err);
         }
-    }
+    } while (status == WXTP_OK && w.now && !wx_runner_ending(runner));
     if (status != WXTP_OK) {
         end_with(&w, &err);
     }

@@ -160,7 +160,6 @@ CREATE TABLE batches(
     openids TEXT NOT NULL,
     marks TEXT NOT NULL,
     finished INTEGER NOT NULL CHECK(finished IN (0, 1)),
-    claim_fence INTEGER NOT NULL,
     PRIMARY KEY(job, number)) WITHOUT ROWID;
 CREATE INDEX batches_unfinished ON batches(job, number) WHERE finished = 0;
 

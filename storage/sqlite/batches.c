@@ -2,7 +2,7 @@
 #include "internal.h"
 #include <string.h>
 
-#define COLUMNS "number,openids,marks,finished,claim_fence"
+#define COLUMNS "number,openids,marks,finished"
 
 static void read_batch(sq_query *q, const char *job_id, wxtp_batch_row *row)
 {
@@ -11,13 +11,12 @@ static void read_batch(sq_query *q, const char *job_id, wxtp_batch_row *row)
     row->openids = sq_get_text(q);
     row->marks = sq_get_text(q);
     row->finished = sq_get_int(q) != 0;
-    row->claim_fence = sq_get_int(q);
 }
 
-wxtp_status sq_batch_claim(wxtp_tx *tx, const char *job_id, int64_t fence, int64_t from, wxtp_batch_row *row)
+wxtp_status sq_batch_next(wxtp_tx *tx, const char *job_id, int64_t from, wxtp_batch_row *row)
 {
     int64_t job;
-    wxtp_status status = sq_operation(tx, true);
+    wxtp_status status = sq_operation(tx, false);
     if (status == WXTP_OK)
         status = sq_job_number(tx, job_id, &job);
     if (status != WXTP_OK)
@@ -26,23 +25,14 @@ wxtp_status sq_batch_claim(wxtp_tx *tx, const char *job_id, int64_t fence, int64
     sq_open(&q, tx,
             "SELECT " COLUMNS
             " FROM batches INDEXED BY batches_unfinished WHERE job=? AND number>=? AND finished=0 "
-            "AND claim_fence<? ORDER BY number LIMIT 1");
+            "ORDER BY number LIMIT 1");
     sq_int(&q, job);
     sq_int(&q, from);
-    sq_int(&q, fence);
     status = sq_one(&q);
     if (status != WXTP_OK)
         return status;
     read_batch(&q, job_id, row);
-    status = sq_end(&q);
-    if (status != WXTP_OK)
-        return status;
-    sq_open(&q, tx, "UPDATE batches SET claim_fence=? WHERE job=? AND number=?");
-    sq_int(&q, fence);
-    sq_int(&q, job);
-    sq_int(&q, row->number);
-    row->claim_fence = fence;
-    return sq_run(&q);
+    return sq_end(&q);
 }
 
 wxtp_status sq_batch_get(wxtp_tx *tx, const char *job_id, int64_t number, wxtp_batch_row *row)
@@ -85,16 +75,33 @@ wxtp_status sq_batch_put(wxtp_tx *tx, const wxtp_batch_row *row)
         return status;
     sq_query q;
     sq_open(&q, tx,
-            "INSERT INTO batches VALUES(?,?,?,?,?,?) ON CONFLICT(job,number) DO UPDATE SET "
+            "INSERT INTO batches VALUES(?,?,?,?,?) ON CONFLICT(job,number) DO UPDATE SET "
             "openids=excluded.openids,"
-            "marks=excluded.marks,finished=excluded.finished,claim_fence=excluded.claim_fence");
+            "marks=excluded.marks,finished=excluded.finished");
     sq_int(&q, job);
     sq_int(&q, row->number);
     sq_text(&q, row->openids);
     sq_text(&q, row->marks);
     sq_int(&q, row->finished);
-    sq_int(&q, row->claim_fence);
     return sq_run(&q);
+}
+
+wxtp_status sq_batch_mark(wxtp_tx *tx, const char *job_id, int64_t number, const char *marks, bool finished)
+{
+    int64_t job;
+    wxtp_status status = sq_operation(tx, true);
+    if (status == WXTP_OK)
+        status = sq_job_number(tx, job_id, &job);
+    if (status != WXTP_OK)
+        return status;
+    sq_query q;
+    sq_open(&q, tx, "UPDATE batches SET marks=?3,finished=?4 WHERE job=?1 AND number=?2");
+    sq_int(&q, job);
+    sq_int(&q, number);
+    sq_text(&q, marks);
+    sq_int(&q, finished);
+    status = sq_run(&q);
+    return status == WXTP_OK && sq_changes(tx) == 0 ? WXTP_ERR_NOT_FOUND : status;
 }
 
 wxtp_status sq_batch_insert(wxtp_tx *tx, int64_t job, int64_t number, const char *openids, size_t len,
@@ -102,7 +109,7 @@ wxtp_status sq_batch_insert(wxtp_tx *tx, int64_t job, int64_t number, const char
 {
     static const char untested[] = "....................";
     sq_query q;
-    sq_open(&q, tx, "INSERT INTO batches VALUES(?,?,?,?,0,0)");
+    sq_open(&q, tx, "INSERT INTO batches VALUES(?,?,?,?,0)");
     sq_int(&q, job);
     sq_int(&q, number);
     sq_text_len(&q, openids, len);

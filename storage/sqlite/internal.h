@@ -273,9 +273,10 @@ wxtp_status sq_job_remove(wxtp_tx *tx, const char *id);
 /* Deletes jobs whose builder died. */
 wxtp_status sq_job_sweep(wxtp_tx *tx);
 
-wxtp_status sq_batch_claim(wxtp_tx *tx, const char *job_id, int64_t fence, int64_t from, wxtp_batch_row *row);
+wxtp_status sq_batch_next(wxtp_tx *tx, const char *job_id, int64_t from, wxtp_batch_row *row);
 wxtp_status sq_batch_get(wxtp_tx *tx, const char *job_id, int64_t number, wxtp_batch_row *row);
 wxtp_status sq_batch_put(wxtp_tx *tx, const wxtp_batch_row *row);
+wxtp_status sq_batch_mark(wxtp_tx *tx, const char *job_id, int64_t number, const char *marks, bool finished);
 /* Inside an operation. */
 wxtp_status sq_batch_insert(wxtp_tx *tx, int64_t job, int64_t number, const char *openids, size_t len,
                             int count);

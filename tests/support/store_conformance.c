@@ -839,32 +839,66 @@ static void a_job_is_built_by_one(void **state)
     finish(&f);
 }
 
-static void I7_a_batch_is_claimed_once_a_fence(void **state)
+static void I7_unfinished_batches_come_in_order(void **state)
 {
     START(f);
     static const char *const lines[] = {"o1", "o2"};
     wxtp_batch_row row;
     build(&f, "j", lines, 2);
     begin(&f, WXTP_TX_WRITE);
-    OK(OPS(&f)->batch_put(f.tx, &(wxtp_batch_row){"j", 1, "o3", ".", false, 0}));
-    OK(OPS(&f)->batch_put(f.tx, &(wxtp_batch_row){"j", 2, "o4", "+", true, 0}));
-    OK(OPS(&f)->batch_claim(f.tx, "j", 5, 0, &row));
+    OK(OPS(&f)->batch_put(f.tx, &(wxtp_batch_row){"j", 1, "o3", ".", false}));
+    OK(OPS(&f)->batch_put(f.tx, &(wxtp_batch_row){"j", 2, "o4", "+", true}));
+    OK(OPS(&f)->batch_put(f.tx, &(wxtp_batch_row){"j", 3, "o5\no6", "..", false}));
+    OK(OPS(&f)->batch_next(f.tx, "j", 0, &row));
     assert_int_equal(row.number, 0);
-    assert_int_equal(row.claim_fence, 5);
     assert_string_equal(row.openids, "o1\no2");
-    OK(OPS(&f)->batch_claim(f.tx, "j", 5, 0, &row));
+    assert_string_equal(row.marks, "..");
+    OK(OPS(&f)->batch_next(f.tx, "j", 1, &row));
     assert_int_equal(row.number, 1);
-    assert_int_equal(OPS(&f)->batch_claim(f.tx, "j", 5, 0, &row), WXTP_ERR_NOT_FOUND);
-    OK(OPS(&f)->batch_claim(f.tx, "j", 6, 1, &row)); /* a dead runner's claim is free */
+    OK(OPS(&f)->batch_next(f.tx, "j", 2, &row));
+    assert_int_equal(row.number, 3);
+    assert_int_equal(OPS(&f)->batch_next(f.tx, "j", 4, &row), WXTP_ERR_NOT_FOUND);
+    OK(OPS(&f)->batch_mark(f.tx, "j", 0, "+?", false));
+    OK(OPS(&f)->batch_next(f.tx, "j", 0, &row));
+    assert_string_equal(row.openids, "o1\no2");
+    assert_string_equal(row.marks, "+?");
+    OK(OPS(&f)->batch_mark(f.tx, "j", 0, "+x", true));
+    OK(OPS(&f)->batch_next(f.tx, "j", 0, &row));
     assert_int_equal(row.number, 1);
-    row.marks = "+";
-    row.finished = true;
-    OK(OPS(&f)->batch_put(f.tx, &row));
-    OK(OPS(&f)->batch_claim(f.tx, "j", 7, 0, &row));
-    assert_int_equal(row.number, 0);
-    assert_int_equal(OPS(&f)->batch_claim(f.tx, "j", 7, 0, &row), WXTP_ERR_NOT_FOUND);
-    assert_int_equal(OPS(&f)->batch_claim(f.tx, "none", 7, 0, &row), WXTP_ERR_NOT_FOUND);
+    OK(OPS(&f)->batch_get(f.tx, "j", 0, &row));
+    assert_true(row.finished);
+    assert_string_equal(row.marks, "+x");
+    assert_string_equal(row.openids, "o1\no2");
+    assert_int_equal(OPS(&f)->batch_mark(f.tx, "j", 9, "+", true), WXTP_ERR_NOT_FOUND);
+    assert_int_equal(OPS(&f)->batch_mark(f.tx, "none", 0, "+", true), WXTP_ERR_NOT_FOUND);
+    assert_int_equal(OPS(&f)->batch_next(f.tx, "none", 0, &row), WXTP_ERR_NOT_FOUND);
     commit(&f);
+    finish(&f);
+}
+
+/* A part of a transaction that fails is undone alone. */
+static void I11_a_part_is_undone_to_its_savepoint(void **state)
+{
+    START(f);
+    wxtp_blob value;
+    begin(&f, WXTP_TX_WRITE);
+    OK(OPS(&f)->savepoint(f.tx));
+    OK(OPS(&f)->meta_put(f.tx, "one", (wxtp_blob){"1", 1}));
+    OK(OPS(&f)->release(f.tx));
+    OK(OPS(&f)->savepoint(f.tx));
+    OK(OPS(&f)->meta_put(f.tx, "two", (wxtp_blob){"2", 1}));
+    OK(OPS(&f)->meta_put(f.tx, "one", (wxtp_blob){"changed", 7}));
+    OK(OPS(&f)->rollback_to(f.tx));
+    OK(OPS(&f)->savepoint(f.tx));
+    OK(OPS(&f)->meta_put(f.tx, "three", (wxtp_blob){"3", 1}));
+    OK(OPS(&f)->release(f.tx));
+    commit(&f);
+    begin(&f, WXTP_TX_READ);
+    OK(OPS(&f)->meta_get(f.tx, "one", &value));
+    assert_int_equal(value.len, 1);
+    OK(OPS(&f)->meta_get(f.tx, "three", &value));
+    assert_int_equal(OPS(&f)->meta_get(f.tx, "two", &value), WXTP_ERR_NOT_FOUND);
+    rollback(&f);
     finish(&f);
 }
 
@@ -1090,7 +1124,8 @@ int store_conformance_run(const char *name, store_factory *factory)
         TEST(a_job_keeps_each_field),
         TEST(I7_building_keeps_each_openid_once_and_in_order),
         TEST(a_job_is_built_by_one),
-        TEST(I7_a_batch_is_claimed_once_a_fence),
+        TEST(I7_unfinished_batches_come_in_order),
+        TEST(I11_a_part_is_undone_to_its_savepoint),
         TEST(failed_exceptions_are_retried_as_new_batches),
         TEST(holds_are_kept_by_account_call_and_kind),
         TEST(the_audit_gives_the_last_oldest_first),

@@ -42,7 +42,6 @@ typedef struct model {
     bool pushes[PUSHES];
     struct {
         bool there, finished;
-        int64_t claim_fence;
     } batches[BATCHES];
     struct {
         bool there;
@@ -344,27 +343,32 @@ static void step_batch_put(run *r)
 {
     unsigned b = roll(r, BATCHES);
     bool finished = roll(r, 2) == 0;
-    wxtp_batch_row row = {"1", b, "o", finished ? "+" : ".", finished, roll(r, 4)};
+    wxtp_batch_row row = {"1", b, "o", finished ? "+" : ".", finished};
     same(r, "batch_put", r->ops->batch_put(r->tx, &row), WXTP_OK);
     r->model.batches[b].there = true;
     r->model.batches[b].finished = finished;
-    r->model.batches[b].claim_fence = row.claim_fence;
 }
 
-static void step_batch_claim(run *r)
+static void step_batch_next(run *r)
 {
-    int64_t fence = roll(r, 6);
     unsigned from = roll(r, BATCHES), b = from;
     wxtp_batch_row row;
-    while (b < BATCHES && !(r->model.batches[b].there && !r->model.batches[b].finished &&
-                            r->model.batches[b].claim_fence < fence))
+    while (b < BATCHES && !(r->model.batches[b].there && !r->model.batches[b].finished))
         b++;
-    wxtp_status status = r->ops->batch_claim(r->tx, "1", fence, from, &row);
-    same(r, "batch_claim", status, b < BATCHES ? WXTP_OK : WXTP_ERR_NOT_FOUND);
-    if (status == WXTP_OK) {
-        same(r, "claimed batch", row.number, b);
-        r->model.batches[b].claim_fence = fence;
-    }
+    wxtp_status status = r->ops->batch_next(r->tx, "1", from, &row);
+    same(r, "batch_next", status, b < BATCHES ? WXTP_OK : WXTP_ERR_NOT_FOUND);
+    if (status == WXTP_OK)
+        same(r, "next batch", row.number, b);
+}
+
+static void step_batch_mark(run *r)
+{
+    unsigned b = roll(r, BATCHES);
+    bool finished = roll(r, 2) == 0, there = r->model.batches[b].there;
+    wxtp_status status = r->ops->batch_mark(r->tx, "1", b, finished ? "+" : "?", finished);
+    same(r, "batch_mark", status, there ? WXTP_OK : WXTP_ERR_NOT_FOUND);
+    if (there)
+        r->model.batches[b].finished = finished;
 }
 
 static void step_exception_add(run *r)
@@ -462,11 +466,11 @@ static void end_step(run *r)
 void model_run(wxtp_store *store, test_clock *clock, unsigned seed)
 {
     static void (*const steps[])(run *) = {
-        step_meta,      step_tenant_put,  step_tenant_put,  step_tenant_get,    step_tenant_list,
-        step_token_put, step_token_put,   step_token_get,   step_token_due,     step_tenant_count,
-        step_intent,    step_lease,       step_lease,       step_lease,         step_clock,
-        step_push,      step_batch_put,   step_batch_claim, step_exception_add, step_exception_list,
-        step_spare,     step_tenant_list,
+        step_meta,           step_tenant_put, step_tenant_put,  step_tenant_get, step_tenant_list,
+        step_token_put,      step_token_put,  step_token_get,   step_token_due,  step_tenant_count,
+        step_intent,         step_lease,      step_lease,       step_lease,      step_clock,
+        step_push,           step_batch_put,  step_batch_next,  step_batch_mark, step_exception_add,
+        step_exception_list, step_spare,      step_tenant_list,
     };
     run r = {.store = store, .ops = store->ops, .clock = clock, .random = seed, .seed = seed};
     same(&r, "begin", r.ops->begin(store, WXTP_TX_WRITE, &r.tx), WXTP_OK);

@@ -659,12 +659,11 @@ static void a_lease_that_ran_out_and_nobody_took_is_taken_again(void **state)
     assert_int_equal(fake_http_count(&fx->http, PATH), 5);
 }
 
-/* Makes the node the runner of the job, with its first batch claimed. */
+/* Makes the node the runner of the job. */
 static void be_runner(fixture_node *node, const char *id, wxtp_lease *lease, char name[WX_JOB_LEASE_NAME_MAX])
 {
     wx_err err;
     wxtp_job *job = NULL;
-    wxtp_batch_row batch;
     WX_AUTO_SCOPE scope = {0};
     wx_job_lease_name(name, id);
     *lease = (wxtp_lease){.name = name};
@@ -673,7 +672,6 @@ static void be_runner(fixture_node *node, const char *id, wxtp_lease *lease, cha
     assert_int_equal(wx_job_read(&node->core, scope.tx, id, &job, &err), WXTP_OK);
     wx_job_unpause(&job->row);
     assert_int_equal(wx_job_write(&node->core, scope.tx, &job->row, &err), WXTP_OK);
-    assert_int_equal(wx_ops(&node->core)->batch_claim(scope.tx, id, lease->fence, 0, &batch), WXTP_OK);
     assert_int_equal(wx_scope_commit(&scope, &err), WXTP_OK);
     wx_job_free(job);
 }

@@ -424,11 +424,13 @@ typedef struct wxtp_store_ops {
     wxtp_status (*build_finish)(void *builder, int64_t *distinct, int64_t *invalid, int64_t *duplicates);
     void (*build_free)(void *builder);
 
-    /** The unfinished batch with the smallest number >= `from`; WXTP_ERR_NOT_FOUND where there is none. */
-    wxtp_status (*batch_next)(wxtp_tx *tx, const char *job_id, int64_t from, wxtp_batch_row *row);
+    /** Unfinished batches by number, from `from` on. */
+    wxtp_status (*batch_list)(wxtp_tx *tx, const char *job_id, int64_t from, size_t limit,
+                              bool (*each)(void *user, const wxtp_batch_row *row), void *user);
     wxtp_status (*batch_get)(wxtp_tx *tx, const char *job_id, int64_t number, wxtp_batch_row *row);
     wxtp_status (*batch_put)(wxtp_tx *tx, const wxtp_batch_row *row);
-    /** Writes how far a batch has come; WXTP_ERR_NOT_FOUND where it does not exist. */
+    /** Writes how far a batch has come, a mark for each of its openids; WXTP_ERR_NOT_FOUND where it does not
+     * exist. */
     wxtp_status (*batch_mark)(wxtp_tx *tx, const char *job_id, int64_t number, const char *marks,
                               bool finished);
 

@@ -72,6 +72,11 @@ static bool reserve(wx_buf *buf, size_t more)
     return true;
 }
 
+bool wx_buf_reserve(wx_buf *buf, size_t more)
+{
+    return reserve(buf, more);
+}
+
 bool wx_buf_add(wx_buf *buf, const void *data, size_t len)
 {
     if (!reserve(buf, len)) {
@@ -122,10 +127,17 @@ bool wx_buf_percent(wx_buf *buf, const char *text)
 {
     static const char hex[] = "0123456789ABCDEF";
     bool ok = reserve(buf, 0);
-    for (const char *at = text ? text : ""; *at && ok; at++) {
-        unsigned char c = (unsigned char)*at;
-        char escaped[3] = {'%', hex[c >> 4], hex[c & 15]};
-        ok = unreserved(c) ? wx_buf_add(buf, at, 1) : wx_buf_add(buf, escaped, sizeof(escaped));
+    const char *from = text ? text : "";
+    for (const char *at = from; ok && *from; from = at) {
+        while (unreserved((unsigned char)*at)) {
+            at++;
+        }
+        ok = wx_buf_add(buf, from, (size_t)(at - from));
+        if (ok && *at) {
+            const unsigned char c = (unsigned char)*at++;
+            const char escaped[3] = {'%', hex[c >> 4], hex[c & 15]};
+            ok = wx_buf_add(buf, escaped, sizeof(escaped));
+        }
     }
     return ok;
 }

@@ -17,6 +17,7 @@ typedef struct wx_buf {
 void wx_buf_init(wx_buf *buf, const wxtp_allocator *allocator, size_t max);
 void wx_buf_free(wx_buf *buf); /* zeroes; ready for init again */
 void wx_buf_clear(wx_buf *buf);
+bool wx_buf_reserve(wx_buf *buf, size_t more); /* room for so many bytes, so that it need not grow often */
 bool wx_buf_add(wx_buf *buf, const void *data, size_t len);
 bool wx_buf_text(wx_buf *buf, const char *text);
 bool wx_buf_printf(wx_buf *buf, const char *format, ...) WXTP_PRINTF(2, 3);

@@ -3,10 +3,11 @@
 #include <assert.h>
 #include <string.h>
 
-enum { ANSWER_MAX = 8 * 1024 * 1024, URL_MAX = 16 * 1024, SECRETS_MAX = 8 };
+enum { ANSWER_MAX = 8 * 1024 * 1024, URL_MAX = 16 * 1024, URL_USUAL = 384, SECRETS_MAX = 8 };
 
 static bool build_url(wx_core *core, const wx_request *request, wx_buf *url)
 {
+    wx_buf_reserve(url, URL_USUAL);
     wx_buf_text(url, request->base != NULL ? request->base : core->settings.api_base);
     wx_buf_text(url, request->path);
     if (request->token_parameter != NULL && request->token != NULL) {

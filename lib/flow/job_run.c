@@ -286,10 +286,16 @@ static wxtp_status finish(run *r, wx_err *err)
 
 /* ---- A run ---- */
 
+static void empty_shelf(wx_runner *runner)
+{
+    wx_free(runner->shelf.places);
+    runner->shelf = (wx_shelf){.from = 0};
+}
+
 static void reset(wx_runner *runner)
 {
     wx_job_free(WX_TAKE(runner->view));
-    runner->from = 0;
+    empty_shelf(runner);
     runner->opened = runner->ending = runner->lost = false;
     wx_err_clear(&runner->outcome);
     runner->loose_refreshes = 0;
@@ -316,7 +322,7 @@ static void run_rounds(wx_runner *runner)
     int64_t calls = -1;
     while (!runner->ending && runner->view->row.pending > 0 && runner->view->row.calls > calls) {
         calls = runner->view->row.calls;
-        runner->from = 0;
+        empty_shelf(runner);
         runner->work = wx_job_work;
         wx_runner_run(runner);
     }
@@ -371,6 +377,7 @@ wxtp_status wx_job_run(wx_op *op, const char *job_id, wxtp_job_run_mode mode, wx
     status = go(&r, err);
     op->job_id = "";
     wx_job_free(r.runner.view);
+    empty_shelf(&r.runner);
     (void)pthread_mutex_destroy(&r.runner.lock);
     wx_bell_destroy(&r.runner.changed);
     const wxtp_status loaded = wx_job_load(op->core, job_id, job, &aside);

@@ -17,6 +17,20 @@ typedef struct wx_book {
     wx_last_word word; /* that writes it */
 } wx_book;
 
+/* Batches that were read ahead. */
+typedef struct wx_shelved {
+    int64_t number;
+    char marks[WXTP_BATCH_MAX + 1];
+    char openids[WXTP_BATCH_MAX * WX_OPENID_MAX];
+} wx_shelved;
+
+typedef struct wx_shelf {
+    int64_t from;  /* batches below it are taken, or done */
+    int64_t fence; /* of the lease under which they were read */
+    wx_shelved *places;
+    size_t size, count, next;
+} wx_shelf;
+
 struct wx_runner {
     wx_runner_worker *work;
     wx_core *core;
@@ -29,7 +43,7 @@ struct wx_runner {
     int64_t began_boot_ms;
     int64_t told_boot_ms; /* of who runs it alone */
     wx_book book;         /* of the transaction under way */
-    int64_t from;         /* batches below it are taken, or done; as the book */
+    wx_shelf shelf;       /* as the book */
     wx_bell changed;      /* rung when a worker ends, the door opens, or the run ends */
 
     pthread_mutex_t lock; /* what follows */

@@ -7,6 +7,8 @@
 
 enum {
     BODY_MAX = 64 * 1024,
+    BODY_USUAL = 768,
+    SHELF_MAX = 32,
     LOOK_MS = 500, /* what another process wrote is seen within a second */
     SUSPECT_FROM = 200,
     UNKNOWN_IN_A_ROW = 10,
@@ -74,15 +76,12 @@ static fate fate_of(const wx_err *error)
 
 /* ---- The batch ---- */
 
-static bool read_batch(batch *b, const wxtp_batch_row *row)
+static bool read_batch(batch *b, const wx_shelved *from)
 {
-    const size_t len = strlen(row->openids);
-    const size_t count = strlen(row->marks);
-    if (len == 0 || len >= sizeof(b->text) || count == 0 || count > WXTP_BATCH_MAX) {
-        return false;
-    }
-    memcpy(b->text, row->openids, len + 1);
-    memcpy(b->marks, row->marks, count + 1);
+    const size_t count = strlen(from->marks);
+    b->number = from->number;
+    memcpy(b->text, from->openids, strlen(from->openids) + 1);
+    memcpy(b->marks, from->marks, count + 1);
     b->count = 0;
     for (char *at = b->text; at; b->count++) {
         char *end = strchr(at, '\n');
@@ -95,8 +94,7 @@ static bool read_batch(batch *b, const wxtp_batch_row *row)
         b->openids[b->count] = at;
         at = end;
     }
-    b->number = row->number;
-    return b->count == count;
+    return b->count == count && count > 0;
 }
 
 /* The search counts those refused for good as it does bad ones, or its budget would not hold. */
@@ -125,6 +123,7 @@ static void choose(worker *w)
 static bool write_body(const worker *w, wx_buf *body)
 {
     const char *before = "";
+    wx_buf_reserve(body, BODY_USUAL);
     wx_buf_text(body, "{");
     wx_json_quote(body, w->runner->api->list_field);
     wx_buf_text(body, ":[");
@@ -306,29 +305,64 @@ static wxtp_status decide(worker *w, wxtp_tx *tx, wxtp_job_row *row, fate what, 
 
 /* ---- Taking a batch ---- */
 
-/* The next that no worker of this run has taken; `*taken` stays NULL where there is none, or no more may
- * begin. */
+static bool shelve(void *user, const wxtp_batch_row *row)
+{
+    wx_shelf *shelf = user;
+    wx_shelved *place = &shelf->places[shelf->count];
+    const bool whole = wx_copy(place->openids, sizeof(place->openids), row->openids) &&
+                       wx_copy(place->marks, sizeof(place->marks), row->marks);
+    place->number = row->number;
+    if (!whole) {
+        place->marks[0] = '\0'; /* found to be damaged when it is taken */
+    }
+    return ++shelf->count < shelf->size;
+}
+
+static wxtp_status fill_shelf(wx_runner *runner, wxtp_tx *tx, const wxtp_job_row *job, wx_err *err)
+{
+    wx_shelf *shelf = &runner->shelf;
+    if (!shelf->places) {
+        const size_t batches = (size_t)(job->pending + WXTP_BATCH_MAX - 1) / WXTP_BATCH_MAX;
+        shelf->size = batches < SHELF_MAX ? batches : SHELF_MAX;
+        shelf->places = wx_alloc_array(&runner->core->allocator, shelf->size, sizeof(*shelf->places));
+        if (!shelf->places) {
+            return wx_fail_nomem(err);
+        }
+    }
+    shelf->count = shelf->next = 0;
+    const wxtp_status status =
+        wx_ops(runner->core)->batch_list(tx, job->id, shelf->from, shelf->size, shelve, shelf);
+    return status == WXTP_OK ? WXTP_OK : wx_store_fail(runner->core, tx, status, "read batches", err);
+}
+
+/* The next that no worker of this run has taken; `*taken` stays NULL where there is none, or no more may begin. */
 static wxtp_status take_next(worker *w, wxtp_tx *tx, const wxtp_job_row *job, batch **taken, wx_err *err)
 {
     wx_runner *runner = w->runner;
-    wxtp_batch_row row;
+    wx_shelf *shelf = &runner->shelf;
     batch *into = w->now == &w->batches[0] ? &w->batches[1] : &w->batches[0];
-    if (job->state != WXTP_JOB_RUNNING || wx_runner_ending(runner) || wx_stopping(runner->core)) {
+    if (job->state != WXTP_JOB_RUNNING || job->pending == 0 || wx_runner_ending(runner) ||
+        wx_stopping(runner->core)) {
         return WXTP_OK;
     }
-    wxtp_status status = wx_ops(runner->core)->batch_next(tx, job->id, runner->from, &row);
-    if (status == WXTP_ERR_NOT_FOUND) {
+    const int64_t fence = fence_of(runner);
+    if (shelf->next == shelf->count || shelf->fence != fence) {
+        const wxtp_status status = fill_shelf(runner, tx, job, err);
+        if (status != WXTP_OK) {
+            return status;
+        }
+        shelf->fence = fence;
+    }
+    if (shelf->next == shelf->count) {
         return WXTP_OK;
     }
-    if (status != WXTP_OK) {
-        return wx_store_fail(runner->core, tx, status, "take a batch", err);
-    }
-    if (!read_batch(into, &row)) {
-        return wx_fail(err, WXTP_ERR_STORE, "batch %lld of job %s is damaged", (long long)row.number,
+    const wx_shelved *place = &shelf->places[shelf->next++];
+    if (!read_batch(into, place)) {
+        return wx_fail(err, WXTP_ERR_STORE, "batch %lld of job %s is damaged", (long long)place->number,
                        job->id);
     }
-    into->fence = fence_of(runner);
-    runner->from = into->number + 1;
+    into->fence = fence;
+    shelf->from = into->number + 1;
     *taken = into;
     return WXTP_OK;
 }

@@ -158,10 +158,22 @@ CREATE TABLE batches(
     job INTEGER NOT NULL REFERENCES jobs(n) ON DELETE CASCADE,
     number INTEGER NOT NULL,
     openids TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY(job, number)) WITHOUT ROWID;
+
+-- How far a batch has come; without a row none of its openids is tested. Apart from the openids, which need not be
+-- written again.
+CREATE TABLE marks(
+    job INTEGER NOT NULL,
+    number INTEGER NOT NULL,
     marks TEXT NOT NULL,
     finished INTEGER NOT NULL CHECK(finished IN (0, 1)),
-    PRIMARY KEY(job, number)) WITHOUT ROWID;
-CREATE INDEX batches_unfinished ON batches(job, number) WHERE finished = 0;
+    PRIMARY KEY(job, number),
+    FOREIGN KEY(job, number) REFERENCES batches(job, number) ON DELETE CASCADE) WITHOUT ROWID;
+CREATE VIEW marked_batches AS
+    SELECT b.job AS job, b.number AS number, b.openids AS openids,
+        coalesce(m.marks, substr('....................', 1, b.count)) AS marks, coalesce(m.finished, 0) AS finished
+    FROM batches b LEFT JOIN marks m ON m.job = b.job AND m.number = b.number;
 
 CREATE TABLE exceptions(
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -183,6 +195,7 @@ CREATE TABLE holds(
     interval_ms INTEGER NOT NULL,
     PRIMARY KEY(platform, appid, kind, call)) WITHOUT ROWID;
 
+-- An id is the time in microseconds, or one more than the id before: the rows lie in the order of time.
 CREATE TABLE audit(
     id INTEGER PRIMARY KEY,
     time_ms INTEGER NOT NULL,
@@ -196,5 +209,4 @@ CREATE TABLE audit(
     rid TEXT NOT NULL,
     duration_ms INTEGER NOT NULL,
     token_generation INTEGER NOT NULL);
-CREATE INDEX audit_by_platform ON audit(platform, time_ms);
-CREATE INDEX audit_by_account ON audit(platform, appid, time_ms);
+CREATE INDEX audit_by_account ON audit(platform, appid);

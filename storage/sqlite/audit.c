@@ -71,7 +71,7 @@ wxtp_status sq_audit_add(wxtp_tx *tx, const wxtp_audit_row *row)
     if (status != WXTP_OK)
         return status;
     sq_query q;
-    sq_open(&q, tx, "INSERT INTO audit(" AUDIT ") VALUES(NULL,?,?,?,?,?,?,?,?,?,?,?)");
+    sq_open(&q, tx, "INSERT INTO audit(" AUDIT ") VALUES(max(coalesce((SELECT max(id) FROM audit),0)+1,?1*1000),?1,?,?,?,?,?,?,?,?,?,?)");
     sq_int(&q, row->time_ms);
     sq_text(&q, row->platform);
     sq_text(&q, row->appid);
@@ -86,12 +86,17 @@ wxtp_status sq_audit_add(wxtp_tx *tx, const wxtp_audit_row *row)
     return sq_run(&q);
 }
 
-#define LAST_OF(platform, rest)                                                                              \
-    "SELECT * FROM(SELECT " AUDIT " FROM audit WHERE platform=" platform rest                                \
-    " AND time_ms>=?2 ORDER BY time_ms DESC,id DESC LIMIT ?3)"
+/* By id, which is the order of time. */
 #define LAST(rest)                                                                                           \
-    "SELECT * FROM(" LAST_OF("?1", rest) " UNION ALL " LAST_OF(                                              \
-        "'' AND ?1<>''", rest) " ORDER BY time_ms DESC,id DESC LIMIT ?3) ORDER BY time_ms,id"
+    "SELECT * FROM(SELECT " AUDIT " FROM audit WHERE " rest                                                  \
+    " AND id>=?2*1000 AND time_ms>=?2 ORDER BY id DESC LIMIT ?3) ORDER BY id"
+#define LAST_OF_ACCOUNT(platform)                                                                            \
+    "SELECT * FROM(SELECT " AUDIT " FROM audit INDEXED BY audit_by_account WHERE platform=" platform         \
+    " AND appid=?4 AND id>=?2*1000 AND time_ms>=?2 ORDER BY id DESC LIMIT ?3)"
+
+static const char of_all[] = LAST("+platform IN(?1,'')");
+static const char of_account[] = "SELECT * FROM(" LAST_OF_ACCOUNT("?1") " UNION ALL " LAST_OF_ACCOUNT(
+    "'' AND ?1<>''") " ORDER BY id DESC LIMIT ?3) ORDER BY id";
 
 wxtp_status sq_audit_list(wxtp_tx *tx, const wxtp_audit_filter *filter,
                           bool (*each)(void *, const wxtp_audit_row *), void *user)
@@ -101,7 +106,7 @@ wxtp_status sq_audit_list(wxtp_tx *tx, const wxtp_audit_filter *filter,
         return status;
     sq_query q;
     bool more = true;
-    sq_open(&q, tx, filter->appid != NULL ? LAST(" AND appid=?4") : LAST(""));
+    sq_open(&q, tx, filter->appid != NULL ? of_account : of_all);
     sq_text(&q, filter->platform);
     sq_int(&q, filter->since_ms);
     sq_int(&q, filter->limit < INT64_MAX ? (int64_t)filter->limit : INT64_MAX);
@@ -134,17 +139,6 @@ static wxtp_status prune_one(wxtp_tx *tx, const char *sql, int64_t before_ms, in
     if (status == WXTP_OK)
         *deleted += sq_changes(tx);
     return status;
-}
-
-/* Platform by platform, by index. */
-static wxtp_status prune_audit(wxtp_tx *tx, int64_t before_ms, int64_t *deleted)
-{
-    return prune_one(
-        tx,
-        "WITH RECURSIVE p(name) AS(SELECT min(platform) FROM audit UNION ALL SELECT(SELECT min(platform) "
-        "FROM audit WHERE platform>p.name) FROM p WHERE p.name IS NOT NULL) DELETE FROM audit WHERE "
-        "platform IN(SELECT name FROM p WHERE name IS NOT NULL) AND time_ms<?",
-        before_ms, deleted);
 }
 
 static wxtp_status prune_jobs(wxtp_tx *tx, int64_t before_ms, int64_t *deleted)
@@ -192,7 +186,7 @@ wxtp_status sq_prune(wxtp_tx *tx, const wxtp_prune *what, int64_t *deleted)
     *deleted = 0;
     wxtp_status status = sq_operation(tx, true);
     if (status == WXTP_OK && what->audit_before_ms != 0)
-        status = prune_audit(tx, what->audit_before_ms, deleted);
+        status = prune_one(tx, "DELETE FROM audit WHERE id<?1*1000 AND time_ms<?1", what->audit_before_ms, deleted);
     if (status == WXTP_OK && what->pushes_before_ms != 0)
         status = prune_one(tx, "DELETE FROM pushes WHERE received_ms<?", what->pushes_before_ms, deleted);
     if (status == WXTP_OK && what->codes_before_ms != 0) {

@@ -123,8 +123,7 @@ wxtp_status sq_backup(wxtp_store *base, const char *path)
     return status;
 }
 
-/* States: 0 building, 1 running, 2 paused; paused by 9: restored. Claims of batches keep growing above the
- * floor. */
+/* States: 0 building, 1 running, 2 paused; paused by 9: restored. Fences keep growing above the floor. */
 static const char another_instance[] =
     "BEGIN IMMEDIATE;"
     "DELETE FROM meta WHERE name='instance';"

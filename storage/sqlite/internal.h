@@ -79,6 +79,8 @@ struct sq_conn {
     bool full;      /* synchronous=FULL is set */
     bool committed; /* frames were written by the last commit */
     int wal_pages;  /* in the WAL after the last commit */
+    char job_id[64]; /* the job last looked up, and its number */
+    int64_t job_number;
     sq_statement statements[SQ_STATEMENTS];
 };
 
@@ -273,7 +275,8 @@ wxtp_status sq_job_remove(wxtp_tx *tx, const char *id);
 /* Deletes jobs whose builder died. */
 wxtp_status sq_job_sweep(wxtp_tx *tx);
 
-wxtp_status sq_batch_next(wxtp_tx *tx, const char *job_id, int64_t from, wxtp_batch_row *row);
+wxtp_status sq_batch_list(wxtp_tx *tx, const char *job_id, int64_t from, size_t limit,
+                          bool (*each)(void *, const wxtp_batch_row *), void *user);
 wxtp_status sq_batch_get(wxtp_tx *tx, const char *job_id, int64_t number, wxtp_batch_row *row);
 wxtp_status sq_batch_put(wxtp_tx *tx, const wxtp_batch_row *row);
 wxtp_status sq_batch_mark(wxtp_tx *tx, const char *job_id, int64_t number, const char *marks, bool finished);

@@ -89,7 +89,17 @@ wxtp_status sq_job_get(wxtp_tx *tx, const char *id, wxtp_job_row *row)
 
 wxtp_status sq_job_number(wxtp_tx *tx, const char *id, int64_t *number)
 {
-    return sq_one_int(tx, "SELECT n FROM jobs WHERE id=?", id, number);
+    sq_conn *conn = tx->conn;
+    if (id != NULL && conn->job_id[0] != '\0' && strcmp(id, conn->job_id) == 0) {
+        *number = conn->job_number;
+        return WXTP_OK;
+    }
+    wxtp_status status = sq_one_int(tx, "SELECT n FROM jobs WHERE id=?", id, number);
+    if (status == WXTP_OK && strlen(id) < sizeof conn->job_id) {
+        memcpy(conn->job_id, id, strlen(id) + 1);
+        conn->job_number = *number;
+    }
+    return status;
 }
 
 static wxtp_status with_build_lease(wxtp_tx *tx, const char *id, wxtp_status (*act)(wxtp_tx *, const char *))
@@ -202,6 +212,7 @@ wxtp_status sq_job_list(wxtp_tx *tx, const wxtp_job_filter *filter,
 wxtp_status sq_job_remove(wxtp_tx *tx, const char *id)
 {
     sq_query q;
+    tx->conn->job_id[0] = '\0';
     wxtp_status status = with_build_lease(tx, id, sq_lease_drop);
     if (status != WXTP_OK)
         return status;

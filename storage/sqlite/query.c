@@ -72,10 +72,12 @@ bool sq_next(sq_query *q)
 {
     if (q->rc != SQLITE_OK && q->rc != SQLITE_ROW)
         return false;
-    sq_wait_start(&q->tx->conn->wait, &q->tx->conn->store->clock, q->tx->conn->store->busy_ms);
-    do
-        q->rc = sqlite3_step(q->stmt);
-    while (q->rc == SQLITE_BUSY && sq_wait_more(&q->tx->conn->wait));
+    q->rc = sqlite3_step(q->stmt);
+    if (q->rc == SQLITE_BUSY) {
+        sq_wait_start(&q->tx->conn->wait, &q->tx->conn->store->clock, q->tx->conn->store->busy_ms);
+        while (q->rc == SQLITE_BUSY && sq_wait_more(&q->tx->conn->wait))
+            q->rc = sqlite3_step(q->stmt);
+    }
     if (q->rc == SQLITE_ROW)
         q->rc = load_row(q);
     return q->rc == SQLITE_ROW;

@@ -81,6 +81,7 @@ static void end(wxtp_tx *tx)
 
 static void undo(wxtp_tx *tx)
 {
+    tx->conn->job_id[0] = '\0';
     if (!sqlite3_get_autocommit(tx->conn->db)) /* some errors have rolled back already */
         (void)step_once(tx->conn, "ROLLBACK");
 }
@@ -139,6 +140,7 @@ wxtp_status sq_rollback_to(wxtp_tx *tx)
     if (sqlite3_get_autocommit(tx->conn->db))
         return tx->failed != WXTP_OK ? tx->failed : sq_fail(tx, SQLITE_ABORT);
     tx->failed = WXTP_OK;
+    tx->conn->job_id[0] = '\0';
     wxtp_status status = mark(tx, "ROLLBACK TO part");
     return status == WXTP_OK ? mark(tx, "RELEASE part") : status;
 }

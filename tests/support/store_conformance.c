@@ -839,40 +839,54 @@ static void a_job_is_built_by_one(void **state)
     finish(&f);
 }
 
+static bool note_batch(void *user, const wxtp_batch_row *row)
+{
+    words *list = user;
+    char text[128];
+    snprintf(text, sizeof text, "%d:%s:%s", (int)row->number, row->openids, row->marks);
+    for (char *at = text; (at = strchr(at, '\n')) != NULL;)
+        *at = ',';
+    return note(list, text);
+}
+
+static void expect_batches(fixture *f, int64_t from, size_t limit, const char *wanted)
+{
+    words found = {.most = 0};
+    OK(OPS(f)->batch_list(f->tx, "j", from, limit, note_batch, &found));
+    assert_string_equal(found.text, wanted);
+}
+
 static void I7_unfinished_batches_come_in_order(void **state)
 {
     START(f);
     static const char *const lines[] = {"o1", "o2"};
+    words stopped = {.most = 1}, none = {.most = 0};
     wxtp_batch_row row;
     build(&f, "j", lines, 2);
     begin(&f, WXTP_TX_WRITE);
     OK(OPS(&f)->batch_put(f.tx, &(wxtp_batch_row){"j", 1, "o3", ".", false}));
     OK(OPS(&f)->batch_put(f.tx, &(wxtp_batch_row){"j", 2, "o4", "+", true}));
     OK(OPS(&f)->batch_put(f.tx, &(wxtp_batch_row){"j", 3, "o5\no6", "..", false}));
-    OK(OPS(&f)->batch_next(f.tx, "j", 0, &row));
-    assert_int_equal(row.number, 0);
-    assert_string_equal(row.openids, "o1\no2");
-    assert_string_equal(row.marks, "..");
-    OK(OPS(&f)->batch_next(f.tx, "j", 1, &row));
-    assert_int_equal(row.number, 1);
-    OK(OPS(&f)->batch_next(f.tx, "j", 2, &row));
-    assert_int_equal(row.number, 3);
-    assert_int_equal(OPS(&f)->batch_next(f.tx, "j", 4, &row), WXTP_ERR_NOT_FOUND);
+    expect_batches(&f, 0, 9, "0:o1,o2:.. 1:o3:. 3:o5,o6:.. ");
+    expect_batches(&f, 2, 9, "3:o5,o6:.. ");
+    expect_batches(&f, 0, 2, "0:o1,o2:.. 1:o3:. ");
+    expect_batches(&f, 4, 9, "");
+    OK(OPS(&f)->batch_list(f.tx, "j", 0, 9, note_batch, &stopped));
+    assert_string_equal(stopped.text, "0:o1,o2:.. ");
     OK(OPS(&f)->batch_mark(f.tx, "j", 0, "+?", false));
-    OK(OPS(&f)->batch_next(f.tx, "j", 0, &row));
-    assert_string_equal(row.openids, "o1\no2");
-    assert_string_equal(row.marks, "+?");
+    expect_batches(&f, 0, 1, "0:o1,o2:+? ");
     OK(OPS(&f)->batch_mark(f.tx, "j", 0, "+x", true));
-    OK(OPS(&f)->batch_next(f.tx, "j", 0, &row));
-    assert_int_equal(row.number, 1);
+    expect_batches(&f, 0, 1, "1:o3:. ");
     OK(OPS(&f)->batch_get(f.tx, "j", 0, &row));
     assert_true(row.finished);
     assert_string_equal(row.marks, "+x");
     assert_string_equal(row.openids, "o1\no2");
-    assert_int_equal(OPS(&f)->batch_mark(f.tx, "j", 9, "+", true), WXTP_ERR_NOT_FOUND);
     assert_int_equal(OPS(&f)->batch_mark(f.tx, "none", 0, "+", true), WXTP_ERR_NOT_FOUND);
-    assert_int_equal(OPS(&f)->batch_next(f.tx, "none", 0, &row), WXTP_ERR_NOT_FOUND);
+    assert_int_equal(OPS(&f)->batch_list(f.tx, "none", 0, 9, note_batch, &none), WXTP_ERR_NOT_FOUND);
     commit(&f);
+    begin(&f, WXTP_TX_WRITE);
+    assert_int_equal(OPS(&f)->batch_mark(f.tx, "j", 9, "+", true), WXTP_ERR_NOT_FOUND);
+    rollback(&f);
     finish(&f);
 }
 

@@ -758,8 +758,6 @@ static void tenant_pages_come_from_an_index(void **state)
         "SELECT appid FROM tenants WHERE platform='p' AND removed=0 AND credential=0 AND certified=1 AND "
         "status=1 AND "
         "appid>='a' ORDER BY appid",
-        "SELECT number FROM batches INDEXED BY batches_unfinished WHERE job=1 AND number>=3 AND finished=0 "
-        "ORDER BY number LIMIT 1",
         "SELECT appid FROM tokens WHERE platform='p' AND due_ms<=5 ORDER BY due_ms,appid LIMIT 9",
     };
     place *at = *state;

@@ -19,6 +19,8 @@ typedef struct transfer {
     struct transfer *next, *previous; /* by deadline */
     wx_http_curl *self;
     CURL *easy;
+    CURLU *url;     /* that of `url_text`, taken apart */
+    char *url_text; /* may hold a token */
     const wxtp_http_request *request;
     wxtp_http_answer *answer;
     void (*done)(void *user);
@@ -43,6 +45,7 @@ struct wx_http_curl {
     transfer *first, *last; /* under way, the earliest deadline first */
     transfer **idle;
     size_t idle_count, idle_max;
+    bool remembers; /* idle handles know the URL that they had last */
 };
 
 /* libcurl's own set-up is one a process; it is never taken down, since others in the process may use libcurl
@@ -103,6 +106,8 @@ static void transfer_free(transfer *t)
 {
     if (t) {
         curl_easy_cleanup(t->easy);
+        curl_url_cleanup(t->url);
+        wx_free(t->url_text);
         wx_buf_free(&t->body);
         wx_free(t);
     }
@@ -164,7 +169,28 @@ static transfer *transfer_new(wx_http_curl *self)
     return made;
 }
 
-static bool prepare(const wx_http_curl *self, const transfer *made, const wxtp_http_request *request)
+/* libcurl takes a URL apart and puts it together for each transfer; given both it does neither. The next call of a
+ * handle mostly has the same. */
+static bool set_url(const wx_http_curl *self, transfer *t, const char *url)
+{
+    CURL *easy = t->easy;
+    bool ok = true;
+    if (t->url_text && strcmp(t->url_text, url) == 0) {
+        return true;
+    }
+    wx_free(t->url_text);
+    t->url_text = wx_strdup(self->allocator, url);
+    t->url = t->url ? t->url : curl_url();
+    ok = t->url_text && t->url && curl_url_set(t->url, CURLUPART_URL, url, 0) == CURLUE_OK;
+    SET(CURLOPT_URL, url);
+    SET(CURLOPT_CURLU, t->url);
+    if (!ok) {
+        wx_free(WX_TAKE(t->url_text));
+    }
+    return ok;
+}
+
+static bool prepare(const wx_http_curl *self, transfer *made, const wxtp_http_request *request)
 {
     CURL *easy = made->easy;
     bool post = strcmp(request->method, "POST") == 0;
@@ -172,7 +198,7 @@ static bool prepare(const wx_http_curl *self, const transfer *made, const wxtp_h
     if (request->body_len > LONG_MAX || request->max_answer_bytes > LONG_MAX) {
         return false;
     }
-    SET(CURLOPT_URL, request->url);
+    ok = set_url(self, made, request->url);
     SET(CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)request->max_answer_bytes);
     if (post) {
         SET(CURLOPT_POST, 1L);
@@ -188,15 +214,21 @@ static bool prepare(const wx_http_curl *self, const transfer *made, const wxtp_h
     return ok;
 }
 
-/* The URL may hold a token: an idle handle forgets it. */
-static bool forget(transfer *used)
+static void forget_url(transfer *t)
 {
-    CURL *easy = used->easy;
-    bool ok = true;
-    wx_buf_free(&used->body);
-    SET(CURLOPT_URL, NULL);
-    SET(CURLOPT_POSTFIELDS, NULL);
-    return ok;
+    (void)curl_easy_setopt(t->easy, CURLOPT_CURLU, NULL);
+    (void)curl_easy_setopt(t->easy, CURLOPT_URL, NULL);
+    curl_url_cleanup(WX_TAKE(t->url));
+    wx_free(WX_TAKE(t->url_text));
+}
+
+/* When nothing is under way any more: a URL may hold a token. */
+static void forget_urls(wx_http_curl *self)
+{
+    for (size_t at = 0; self->remembers && at < self->idle_count; at++) {
+        forget_url(self->idle[at]);
+    }
+    self->remembers = false;
 }
 
 static transfer *take(wx_http_curl *self)
@@ -206,8 +238,11 @@ static transfer *take(wx_http_curl *self)
 
 static void give_back(wx_http_curl *self, transfer *used, bool sound)
 {
-    if (sound && self->idle_count < self->idle_max && forget(used)) {
+    wx_buf_free(&used->body);
+    if (sound && self->idle_count < self->idle_max &&
+        curl_easy_setopt(used->easy, CURLOPT_POSTFIELDS, NULL) == CURLE_OK) {
         self->idle[self->idle_count++] = used;
+        self->remembers = true;
     } else {
         transfer_free(used);
     }
@@ -412,6 +447,9 @@ static void poll_once(void *user, int64_t wait_ms)
     }
     /* In slices, because the clock may be another than the one that libcurl goes by. */
     wait_ms = wait_ms < 0 ? 0 : wait_ms < SLICE_MS ? wait_ms : SLICE_MS;
+    if (!self->first && wait_ms > 0) {
+        forget_urls(self);
+    }
     if (wait_ms > 0 && curl_multi_poll(self->multi, NULL, 0, (int)wait_ms, NULL) != CURLM_OK) {
         self->clock.sleep_ms(self->clock.user, 1);
     }
@@ -515,6 +553,7 @@ void wx_http_curl_free(wx_http_curl *self)
         if (ours) {
             transfer_free(self->idle[at]);
         } else {
+            wx_free(self->idle[at]->url_text);
             wx_free(self->idle[at]);
         }
     }

@@ -137,11 +137,26 @@ int64_t wx_json_int(struct json_object *object, const char *name, int64_t fallba
     }
 }
 
+/* Most texts need no escape and are copied whole. */
+static bool plain(const char *text, size_t len)
+{
+    bool all = true;
+    for (size_t at = 0; at < len; at++) {
+        const unsigned char c = (unsigned char)text[at];
+        all &= (c >= 0x20) & (c != '"') & (c != '\\');
+    }
+    return all;
+}
+
 bool wx_json_quote(wx_buf *out, const char *text)
 {
     static const char hex[] = "0123456789abcdef";
-    bool ok = wx_buf_text(out, "\"");
     const char *from = text ? text : "";
+    const size_t len = strlen(from);
+    bool ok = wx_buf_reserve(out, len + 2) && wx_buf_add(out, "\"", 1);
+    if (ok && plain(from, len)) {
+        return wx_buf_add(out, from, len) && wx_buf_add(out, "\"", 1);
+    }
     for (const char *at = from; ok && *from; from = at) {
         while ((unsigned char)*at >= 0x20 && *at != '"' && *at != '\\') {
             at++;

@@ -19,8 +19,8 @@ typedef struct transfer {
     struct transfer *next, *previous; /* by deadline */
     wx_http_curl *self;
     CURL *easy;
-    CURLU *url;     /* that of `url_text`, taken apart */
-    char *url_text; /* may hold a token */
+    CURLU *url;   /* the origin, taken apart */
+    char *origin; /* scheme, host and port */
     const wxtp_http_request *request;
     wxtp_http_answer *answer;
     void (*done)(void *user);
@@ -45,7 +45,6 @@ struct wx_http_curl {
     transfer *first, *last; /* under way, the earliest deadline first */
     transfer **idle;
     size_t idle_count, idle_max;
-    bool remembers; /* idle handles know the URL that they had last */
 };
 
 /* libcurl's own set-up is one a process; it is never taken down, since others in the process may use libcurl
@@ -107,7 +106,7 @@ static void transfer_free(transfer *t)
     if (t) {
         curl_easy_cleanup(t->easy);
         curl_url_cleanup(t->url);
-        wx_free(t->url_text);
+        wx_free(t->origin);
         wx_buf_free(&t->body);
         wx_free(t);
     }
@@ -169,24 +168,45 @@ static transfer *transfer_new(wx_http_curl *self)
     return made;
 }
 
-/* libcurl takes a URL apart and puts it together for each transfer; given both it does neither. The next call of a
- * handle mostly has the same. */
+/* Where the path of a URL begins. */
+static const char *path_of(const char *url)
+{
+    const char *host = strstr(url, "://");
+    return host ? host + 3 + strcspn(host + 3, "/?#") : url;
+}
+
+static bool set_origin(const wx_http_curl *self, transfer *t, const char *url, size_t len)
+{
+    CURL *easy = t->easy;
+    bool ok = true;
+    if (t->origin && strncmp(t->origin, url, len) == 0 && t->origin[len] == '\0') {
+        return true;
+    }
+    wx_free(t->origin);
+    t->origin = wx_strndup(self->allocator, url, len);
+    t->url = t->url ? t->url : curl_url();
+    ok = t->origin && t->url && curl_url_set(t->url, CURLUPART_URL, t->origin, 0) == CURLUE_OK;
+    SET(CURLOPT_URL, t->origin);
+    SET(CURLOPT_CURLU, t->url);
+    if (!ok) {
+        wx_free(WX_TAKE(t->origin));
+    }
+    return ok;
+}
+
+/* libcurl takes a URL apart and puts it together again for each transfer, a byte at a time; given the origin taken
+ * apart and the rest as it goes into the request it does neither. A proxy wants the URL whole. */
 static bool set_url(const wx_http_curl *self, transfer *t, const char *url)
 {
     CURL *easy = t->easy;
     bool ok = true;
-    if (t->url_text && strcmp(t->url_text, url) == 0) {
-        return true;
+    const char *path = path_of(url);
+    if (self->proxy || *path != '/') {
+        SET(CURLOPT_URL, url);
+        return ok;
     }
-    wx_free(t->url_text);
-    t->url_text = wx_strdup(self->allocator, url);
-    t->url = t->url ? t->url : curl_url();
-    ok = t->url_text && t->url && curl_url_set(t->url, CURLUPART_URL, url, 0) == CURLUE_OK;
-    SET(CURLOPT_URL, url);
-    SET(CURLOPT_CURLU, t->url);
-    if (!ok) {
-        wx_free(WX_TAKE(t->url_text));
-    }
+    ok = set_origin(self, t, url, (size_t)(path - url));
+    SET(CURLOPT_REQUEST_TARGET, path);
     return ok;
 }
 
@@ -214,21 +234,19 @@ static bool prepare(const wx_http_curl *self, transfer *made, const wxtp_http_re
     return ok;
 }
 
-static void forget_url(transfer *t)
+/* The URL may hold a token: an idle handle forgets it. */
+static bool forget(transfer *used)
 {
-    (void)curl_easy_setopt(t->easy, CURLOPT_CURLU, NULL);
-    (void)curl_easy_setopt(t->easy, CURLOPT_URL, NULL);
-    curl_url_cleanup(WX_TAKE(t->url));
-    wx_free(WX_TAKE(t->url_text));
-}
-
-/* When nothing is under way any more: a URL may hold a token. */
-static void forget_urls(wx_http_curl *self)
-{
-    for (size_t at = 0; self->remembers && at < self->idle_count; at++) {
-        forget_url(self->idle[at]);
+    CURL *easy = used->easy;
+    bool ok = true;
+    wx_buf_free(&used->body);
+    if (used->origin) {
+        SET(CURLOPT_REQUEST_TARGET, NULL);
+    } else {
+        SET(CURLOPT_URL, NULL);
     }
-    self->remembers = false;
+    SET(CURLOPT_POSTFIELDS, NULL);
+    return ok;
 }
 
 static transfer *take(wx_http_curl *self)
@@ -238,11 +256,8 @@ static transfer *take(wx_http_curl *self)
 
 static void give_back(wx_http_curl *self, transfer *used, bool sound)
 {
-    wx_buf_free(&used->body);
-    if (sound && self->idle_count < self->idle_max &&
-        curl_easy_setopt(used->easy, CURLOPT_POSTFIELDS, NULL) == CURLE_OK) {
+    if (sound && self->idle_count < self->idle_max && forget(used)) {
         self->idle[self->idle_count++] = used;
-        self->remembers = true;
     } else {
         transfer_free(used);
     }
@@ -447,9 +462,6 @@ static void poll_once(void *user, int64_t wait_ms)
     }
     /* In slices, because the clock may be another than the one that libcurl goes by. */
     wait_ms = wait_ms < 0 ? 0 : wait_ms < SLICE_MS ? wait_ms : SLICE_MS;
-    if (!self->first && wait_ms > 0) {
-        forget_urls(self);
-    }
     if (wait_ms > 0 && curl_multi_poll(self->multi, NULL, 0, (int)wait_ms, NULL) != CURLM_OK) {
         self->clock.sleep_ms(self->clock.user, 1);
     }
@@ -553,7 +565,7 @@ void wx_http_curl_free(wx_http_curl *self)
         if (ours) {
             transfer_free(self->idle[at]);
         } else {
-            wx_free(self->idle[at]->url_text);
+            wx_free(self->idle[at]->origin);
             wx_free(self->idle[at]);
         }
     }

@@ -197,10 +197,7 @@ static void *work(void *user)
         if (!clerk->queue.first && !clerk->ending) {
             wx_cond_wait_ms(&clerk->work, &clerk->lock, clerk->unsynced ? MAINTAIN_MS : -1);
         }
-        if (clerk->queue.first) {
-            tasks = clerk->queue;
-            wx_list_init(&clerk->queue);
-        }
+        wx_list_move(&tasks, &clerk->queue);
         over = clerk->ending;
         (void)pthread_mutex_unlock(&clerk->lock);
         if (tasks.first) {
@@ -238,22 +235,23 @@ void wx_clerk_stop(wx_clerk *clerk)
     }
 }
 
-void wx_clerk_give(wx_clerk *clerk, wx_task *task)
+void wx_clerk_give(wx_clerk *clerk, wx_task_list *tasks)
 {
+    if (!tasks->first) {
+        return;
+    }
     (void)pthread_mutex_lock(&clerk->lock);
     if (!clerk->started) {
         clerk->started = wx_thread_start(&clerk->thread, work, clerk);
     }
     const bool started = clerk->started;
     if (started) {
-        wx_list_add(&clerk->queue, task);
+        wx_list_move(&clerk->queue, tasks);
         (void)pthread_cond_signal(&clerk->work);
     }
     (void)pthread_mutex_unlock(&clerk->lock);
     if (!started) {
-        task->status = WXTP_ERR_NOMEM;
-        (void)wx_copy(task->trouble, sizeof(task->trouble), "no thread could be started");
-        give_back(clerk, task);
+        give_all_back(clerk, tasks, WXTP_ERR_NOMEM, "no thread could be started");
     }
 }
 

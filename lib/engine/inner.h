@@ -95,6 +95,7 @@ struct wx_engine {
     /* The driver's own. */
     wx_task *current;
     wx_task_list ready;
+    wx_task_list to_write, to_read; /* go to the clerks when the turn is over */
     wx_task **timers;
     size_t timer_count, timer_capacity;
     bool stop_seen;
@@ -106,6 +107,7 @@ struct wx_engine {
 void wx_list_init(wx_task_list *list);
 void wx_list_add(wx_task_list *list, wx_task *task);
 wx_task *wx_list_take(wx_task_list *list); /* NULL: empty */
+void wx_list_move(wx_task_list *to, wx_task_list *from); /* all of it */
 
 /* loop.c */
 /* With the lock held: ends the wait of the loop. */
@@ -125,8 +127,8 @@ bool wx_engine_start(wx_engine *engine);
 bool wx_clerk_init(wx_clerk *clerk, wx_engine *engine, bool reads);
 void wx_clerk_stop(wx_clerk *clerk); /* its queue is empty */
 void wx_clerk_destroy(wx_clerk *clerk);
-/* The task has suspended itself to go there. */
-void wx_clerk_give(wx_clerk *clerk, wx_task *task);
+/* The tasks have suspended themselves to go there. */
+void wx_clerk_give(wx_clerk *clerk, wx_task_list *tasks);
 
 /* thread.c */
 bool wx_cond_init(pthread_cond_t *cond); /* on monotonic time */

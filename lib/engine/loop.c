@@ -42,7 +42,7 @@ wx_task *wx_list_take(wx_task_list *list)
     return task;
 }
 
-static void move_all(wx_task_list *to, wx_task_list *from)
+void wx_list_move(wx_task_list *to, wx_task_list *from)
 {
     if (from->first) {
         *to->end = from->first;
@@ -278,7 +278,7 @@ static void run_task(wx_engine *engine, wx_task *task)
     if (wx_fiber_ended(task->fiber)) {
         retire(engine, task);
     } else if (task->errand == WX_ERRAND_STORE) {
-        wx_clerk_give(task->mode == WXTP_TX_READ ? &engine->reader : &engine->writer, task);
+        wx_list_add(task->mode == WXTP_TX_READ ? &engine->to_read : &engine->to_write, task);
     }
 }
 
@@ -372,7 +372,7 @@ static void turn(wx_engine *engine, int64_t wait_ms)
 {
     (void)pthread_mutex_lock(&engine->lock);
     move_timers(engine);
-    move_all(&engine->ready, &engine->inbox);
+    wx_list_move(&engine->ready, &engine->inbox);
     wx_order *orders = WX_TAKE(engine->orders);
     engine->nudged = false;
     (void)pthread_mutex_unlock(&engine->lock);
@@ -384,6 +384,8 @@ static void turn(wx_engine *engine, int64_t wait_ms)
         for (wx_task *task; (task = wx_list_take(&now)) != NULL;) {
             run_task(engine, task);
         }
+        wx_clerk_give(&engine->writer, &engine->to_write);
+        wx_clerk_give(&engine->reader, &engine->to_read);
     }
     wait_ms = wait_for(engine, wait_ms);
     (void)pthread_mutex_lock(&engine->lock);
@@ -505,6 +507,8 @@ wx_engine *wx_engine_new(const wx_engine_options *options)
     wx_list_init(&engine->inbox);
     wx_list_init(&engine->idle);
     wx_list_init(&engine->ready);
+    wx_list_init(&engine->to_write);
+    wx_list_init(&engine->to_read);
     (void)pthread_mutex_init(&engine->lock, NULL);
     const bool freed = wx_cond_init(&engine->freed);
     const bool writer = freed && wx_clerk_init(&engine->writer, engine, false);

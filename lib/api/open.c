@@ -9,6 +9,7 @@
 #include "api/handle.h"
 #include "domain/flights.h"
 #include "domain/pacer.h"
+#include "domain/slots.h"
 #include "domain/standing.h"
 #include "domain/storage.h"
 #include "domain/vault.h"
@@ -271,8 +272,9 @@ static wxtp_status furnish(wxtp_platform *platform, const wxtp_config *config, w
     core->flights = wx_flights_new(&core->allocator);
     core->pacer = wx_pacer_new(&core->allocator);
     core->standings = wx_standings_new(&core->allocator);
-    if (!core->flights || !core->pacer || !core->standings || !copy_catalog(platform, config) ||
-        !open_http(platform, config)) {
+    core->slots = wx_slots_new(&core->allocator, core->settings.concurrency);
+    if (!core->flights || !core->pacer || !core->standings || !core->slots ||
+        !copy_catalog(platform, config) || !open_http(platform, config)) {
         return wx_fail_nomem(err);
     }
     const wx_engine_options options = {
@@ -300,6 +302,7 @@ static void strip(wxtp_platform *platform)
         wx_pacer_free(platform->core.pacer);
     }
     wx_standings_free(platform->core.standings);
+    wx_slots_free(platform->core.slots);
     wx_free(platform->catalog);
     wx_free(platform->catalog_text);
 }
@@ -377,6 +380,7 @@ static void abandon(wxtp_platform *platform)
         platform->core.flights = NULL;
         platform->core.pacer = NULL;
         platform->core.standings = NULL;
+        platform->core.slots = NULL;
     }
     strip(platform);
     wx_free(platform);

@@ -34,6 +34,7 @@ typedef struct wx_settings {
 typedef struct wx_flights wx_flights;
 typedef struct wx_pacer wx_pacer;
 typedef struct wx_standings wx_standings;
+typedef struct wx_slots wx_slots;
 
 typedef struct wx_core {
     wxtp_allocator allocator;
@@ -49,6 +50,7 @@ typedef struct wx_core {
     wx_flights *flights;     /* one refresh a key in this process */
     wx_pacer *pacer;         /* rate per tenant */
     wx_standings *standings; /* what let the last calls through */
+    wx_slots *slots;         /* calls in flight, over all tenants */
     atomic_bool stopping;
     atomic_int_fast64_t ticket_asked_boot_ms; /* when WeChat was last asked to push tickets */
 } wx_core;

@@ -106,7 +106,7 @@ struct wx_engine {
 
 void wx_list_init(wx_task_list *list);
 void wx_list_add(wx_task_list *list, wx_task *task);
-wx_task *wx_list_take(wx_task_list *list); /* NULL: empty */
+wx_task *wx_list_take(wx_task_list *list);               /* NULL: empty */
 void wx_list_move(wx_task_list *to, wx_task_list *from); /* all of it */
 
 /* loop.c */

@@ -8,6 +8,7 @@
 #include "domain/pacer.h"
 #include "domain/record.h"
 #include "domain/send.h"
+#include "domain/slots.h"
 #include "domain/standing.h"
 #include "domain/storage.h"
 #include "domain/token.h"
@@ -108,27 +109,51 @@ static wxtp_status turn_of(const trip *t, wx_err *err)
     }
 }
 
-/* Through the front door: everything that must hold before a request may leave. */
-static wxtp_status go_in(trip *t, wx_err *err)
+static wxtp_status ask_gate(trip *t, wx_err *err)
 {
-    wxtp_status status = may_try(t, err);
-    if (status != WXTP_OK) {
-        return status;
-    }
     wx_core *core = t->op->core;
     wx_standing *known =
         t->op->person || t->token_refused ? NULL : wx_standing_find(core, t->call->appid, t->call->api);
-    if (known) {
-        wx_standing_release(core, t->standing);
-        t->standing = known;
-    } else {
-        status = stand(t, err);
+    if (!known) {
+        return stand(t, err);
     }
-    if (status == WXTP_OK) {
-        status = turn_of(t, err);
+    wx_standing_release(core, t->standing);
+    t->standing = known;
+    return WXTP_OK;
+}
+
+static wxtp_status go_on(void *user, wx_err *err)
+{
+    return may_try(user, err);
+}
+
+/* Through the front door: everything that must hold before a request may leave. With WXTP_OK comes a place
+ * among the calls in flight. */
+static wxtp_status go_in(trip *t, wx_err *err)
+{
+    wx_core *core = t->op->core;
+    wxtp_status status = may_try(t, err);
+    bool again = true;
+    while (status == WXTP_OK && again) {
+        bool waited = false;
+        status = ask_gate(t, err);
+        if (status == WXTP_OK) {
+            status = turn_of(t, err);
+        }
+        if (status == WXTP_OK) {
+            status = wx_slot_take(core, t->call->appid, go_on, t, &waited, err);
+        }
+        if (status != WXTP_OK) {
+            return status;
+        }
+        /* What let it through may be old by now. */
+        again = waited && !wx_standing_good(core, t->standing);
+        status = may_try(t, err);
+        if (again || status != WXTP_OK) {
+            wx_slot_give(core, t->call->appid);
+        }
     }
-    /* The profile and the token may have taken their time. */
-    return status == WXTP_OK ? may_try(t, err) : status;
+    return status;
 }
 
 static wx_sent send_it(trip *t, wx_answer *answer, int64_t *duration_ms, wx_err *err)
@@ -369,31 +394,32 @@ static void conclude(trip *t, wx_sent sent, const wx_answer *answer, wx_err *err
     }
 }
 
-static wxtp_status one_try(trip *t, wx_answer *answer, bool *again, wx_err *err)
+/* Sends it and records what came of it. */
+static wxtp_status try_and_record(trip *t, wx_answer *answer, wx_sent *sent, after *next, int64_t *wait_ms,
+                                  wx_err *err)
 {
     int64_t duration_ms = 0;
-    int64_t wait_ms = 0;
-    *again = false;
-    wxtp_status status = go_in(t, err);
-    if (status != WXTP_OK) {
-        return status;
+    *next = AFTER_END;
+    *sent = send_it(t, answer, &duration_ms, err);
+    if (*sent == WX_SENT_OK) {
+        return record_it(t, *sent, answer, duration_ms, NULL, true, err);
     }
-    const wx_sent sent = send_it(t, answer, &duration_ms, err);
-    if (sent == WX_SENT_OK) {
-        return record_it(t, sent, answer, duration_ms, NULL, true, err);
-    }
-    const after next = judge(t, sent, answer, err, &wait_ms);
+    *next = judge(t, *sent, answer, err, wait_ms);
     const wx_err answered = *err;
-    status = record_it(t, sent, answer, duration_ms, &answered, next == AFTER_END, err);
-    if (status != WXTP_OK) {
-        return status;
-    }
+    return record_it(t, *sent, answer, duration_ms, &answered, *next == AFTER_END, err);
+}
+
+/* After a refusal that is recorded. */
+static wxtp_status learn(trip *t, wx_sent sent, const wx_answer *answer, after next, wx_err *err)
+{
+    wx_core *core = t->op->core;
     const wxtp_tenant_row *row = row_of(t);
     const wx_errcode_class class_ = class_of(sent, answer);
     if (class_ == WX_ERRCODE_RATE) {
-        wx_pacer_slow(t->op->core, row->platform, row->appid);
+        wx_pacer_slow(core, row->platform, row->appid);
     } else if (class_ == WX_ERRCODE_TOKEN) {
-        status = wx_token_refused(t->op->core, row->platform, row->appid, t->standing->token.generation, err);
+        const wxtp_status status =
+            wx_token_refused(core, row->platform, row->appid, t->standing->token.generation, err);
         if (status != WXTP_OK) {
             return status;
         }
@@ -402,7 +428,29 @@ static wxtp_status one_try(trip *t, wx_answer *answer, bool *again, wx_err *err)
         conclude(t, sent, answer, err);
     }
     if (class_ != WX_ERRCODE_BAD_OPENID && class_ != WX_ERRCODE_OPENID_REFUSED && class_ != WX_ERRCODE_BUSY) {
-        wx_standing_drop(t->op->core, t->call->appid);
+        wx_standing_drop(core, t->call->appid);
+    }
+    return WXTP_OK;
+}
+
+static wxtp_status one_try(trip *t, wx_answer *answer, bool *again, wx_err *err)
+{
+    int64_t wait_ms = 0;
+    wx_sent sent = WX_SENT_OK;
+    after next = AFTER_END;
+    *again = false;
+    wxtp_status status = go_in(t, err);
+    if (status != WXTP_OK) {
+        return status;
+    }
+    status = try_and_record(t, answer, &sent, &next, &wait_ms, err);
+    wx_slot_give(t->op->core, t->call->appid);
+    if (status != WXTP_OK || sent == WX_SENT_OK) {
+        return status;
+    }
+    status = learn(t, sent, answer, next, err);
+    if (status != WXTP_OK) {
+        return status;
     }
     if (next != AFTER_END) {
         t->token_refused = t->token_refused || next == AFTER_RENEW;

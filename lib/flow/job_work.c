@@ -335,7 +335,8 @@ static wxtp_status fill_shelf(wx_runner *runner, wxtp_tx *tx, const wxtp_job_row
     return status == WXTP_OK ? WXTP_OK : wx_store_fail(runner->core, tx, status, "read batches", err);
 }
 
-/* The next that no worker of this run has taken; `*taken` stays NULL where there is none, or no more may begin. */
+/* The next that no worker of this run has taken; `*taken` stays NULL where there is none, or no more may
+ * begin. */
 static wxtp_status take_next(worker *w, wxtp_tx *tx, const wxtp_job_row *job, batch **taken, wx_err *err)
 {
     wx_runner *runner = w->runner;

@@ -194,8 +194,8 @@ static bool set_origin(const wx_http_curl *self, transfer *t, const char *url, s
     return ok;
 }
 
-/* libcurl takes a URL apart and puts it together again for each transfer, a byte at a time; given the origin taken
- * apart and the rest as it goes into the request it does neither. A proxy wants the URL whole. */
+/* libcurl takes a URL apart and puts it together again for each transfer, a byte at a time; given the origin
+ * taken apart and the rest as it goes into the request it does neither. A proxy wants the URL whole. */
 static bool set_url(const wx_http_curl *self, transfer *t, const char *url)
 {
     CURL *easy = t->easy;

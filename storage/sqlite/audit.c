@@ -71,7 +71,9 @@ wxtp_status sq_audit_add(wxtp_tx *tx, const wxtp_audit_row *row)
     if (status != WXTP_OK)
         return status;
     sq_query q;
-    sq_open(&q, tx, "INSERT INTO audit(" AUDIT ") VALUES(max(coalesce((SELECT max(id) FROM audit),0)+1,?1*1000),?1,?,?,?,?,?,?,?,?,?,?)");
+    sq_open(&q, tx,
+            "INSERT INTO audit(" AUDIT
+            ") VALUES(max(coalesce((SELECT max(id) FROM audit),0)+1,?1*1000),?1,?,?,?,?,?,?,?,?,?,?)");
     sq_int(&q, row->time_ms);
     sq_text(&q, row->platform);
     sq_text(&q, row->appid);
@@ -186,7 +188,8 @@ wxtp_status sq_prune(wxtp_tx *tx, const wxtp_prune *what, int64_t *deleted)
     *deleted = 0;
     wxtp_status status = sq_operation(tx, true);
     if (status == WXTP_OK && what->audit_before_ms != 0)
-        status = prune_one(tx, "DELETE FROM audit WHERE id<?1*1000 AND time_ms<?1", what->audit_before_ms, deleted);
+        status = prune_one(tx, "DELETE FROM audit WHERE id<?1*1000 AND time_ms<?1", what->audit_before_ms,
+                           deleted);
     if (status == WXTP_OK && what->pushes_before_ms != 0)
         status = prune_one(tx, "DELETE FROM pushes WHERE received_ms<?", what->pushes_before_ms, deleted);
     if (status == WXTP_OK && what->codes_before_ms != 0) {

@@ -44,7 +44,8 @@ wxtp_status sq_batch_get(wxtp_tx *tx, const char *job_id, int64_t number, wxtp_b
     if (status != WXTP_OK)
         return status;
     sq_query q;
-    sq_open(&q, tx, "SELECT " COLUMNS " FROM marked_batches WHERE job=(SELECT n FROM jobs WHERE id=?) AND number=?");
+    sq_open(&q, tx,
+            "SELECT " COLUMNS " FROM marked_batches WHERE job=(SELECT n FROM jobs WHERE id=?) AND number=?");
     sq_text(&q, job_id);
     sq_int(&q, number);
     status = sq_one(&q);
@@ -77,7 +78,8 @@ static wxtp_status mark(wxtp_tx *tx, int64_t job, int64_t number, const char *ma
     return sq_run(&q);
 }
 
-static wxtp_status put(wxtp_tx *tx, int64_t job, int64_t number, const char *openids, size_t len, size_t count)
+static wxtp_status put(wxtp_tx *tx, int64_t job, int64_t number, const char *openids, size_t len,
+                       size_t count)
 {
     sq_query q;
     sq_open(&q, tx,
@@ -101,7 +103,8 @@ wxtp_status sq_batch_put(wxtp_tx *tx, const wxtp_batch_row *row)
         return sq_answer(tx, WXTP_ERR_INVALID, "a batch has at most 20 openids and a mark for each");
     status = sq_job_number(tx, row->job_id, &job);
     if (status == WXTP_OK)
-        status = put(tx, job, row->number, row->openids, row->openids != NULL ? strlen(row->openids) : 0, count);
+        status =
+            put(tx, job, row->number, row->openids, row->openids != NULL ? strlen(row->openids) : 0, count);
     return status == WXTP_OK ? mark(tx, job, row->number, row->marks, row->finished) : status;
 }
 

@@ -36,20 +36,23 @@ static const char *const questions[] = {
     "SELECT 'job '||id||': its batches have '||coalesce(done,0)||' done and '||coalesce(open,0)||' pending, "
     "it counts "
     "'||succeeded||' and '||pending FROM jobs LEFT JOIN(SELECT job," MARKS(WITHOUT("+")) " AS done," MARKS(
-        "replace(" WITHOUT(".") ",'?','')") " AS open FROM marked_batches GROUP BY job) ON job=n WHERE state<>0 AND "
-                                            "(succeeded<>coalesce(done,0) OR pending<>coalesce(open,0))",
+        "replace(" WITHOUT(
+            ".") ",'?','')") " AS open FROM marked_batches GROUP BY job) ON job=n WHERE state<>0 AND "
+                             "(succeeded<>coalesce(done,0) OR pending<>coalesce(open,0))",
     "SELECT 'job '||id||': it has '||coalesce(bad,0)||' invalid and '||coalesce(lost,0)||' failed "
     "exceptions, it counts "
     "'||invalid||' and '||failed FROM jobs LEFT JOIN(SELECT job,sum(verdict=0) AS bad,sum(verdict=1) AS lost "
     "FROM "
     "exceptions GROUP BY job) ON job=n WHERE state<>0 AND (invalid<>coalesce(bad,0) OR "
     "failed<>coalesce(lost,0))",
-    "SELECT 'batch '||number||' of job '||id||': its openids and marks differ in number' FROM marked_batches JOIN "
+    "SELECT 'batch '||number||' of job '||id||': its openids and marks differ in number' FROM marked_batches "
+    "JOIN "
     "jobs ON "
     "n=job WHERE length(marks)<>length(openids)-length(replace(openids,char(10),''))+1 OR length(marks)>20 "
     "OR "
     "trim(marks,'.?+x!')<>''",
-    "SELECT 'batch '||number||' of job '||id||': finished does not tell what its marks do' FROM marked_batches JOIN "
+    "SELECT 'batch '||number||' of job '||id||': finished does not tell what its marks do' FROM "
+    "marked_batches JOIN "
     "jobs ON "
     "n=job WHERE finished<>(instr(marks,'.')=0 AND instr(marks,'?')=0)",
     "SELECT 'the token of '||platform||' '||appid||' has generation '||generation FROM tokens WHERE "

@@ -76,9 +76,9 @@ struct sq_conn {
     sq_turn turn;
     wxtp_tx tx;
     sq_wait wait;
-    bool full;      /* synchronous=FULL is set */
-    bool committed; /* frames were written by the last commit */
-    int wal_pages;  /* in the WAL after the last commit */
+    bool full;       /* synchronous=FULL is set */
+    bool committed;  /* frames were written by the last commit */
+    int wal_pages;   /* in the WAL after the last commit */
     char job_id[64]; /* the job last looked up, and its number */
     int64_t job_number;
     sq_statement statements[SQ_STATEMENTS];

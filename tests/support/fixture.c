@@ -10,6 +10,7 @@
 
 #include "domain/flights.h"
 #include "domain/pacer.h"
+#include "domain/slots.h"
 #include "domain/standing.h"
 #include "domain/ticket.h"
 #include "domain/token.h"
@@ -68,6 +69,8 @@ void fixture_open_node(fixture *fx, fixture_node *node)
     core->pacer = wx_pacer_new(&core->allocator);
     core->standings = wx_standings_new(&core->allocator);
     assert_non_null(core->standings);
+    core->slots = wx_slots_new(&core->allocator, core->settings.concurrency);
+    assert_non_null(core->slots);
     assert_non_null(core->flights);
     assert_non_null(core->pacer);
     wx_patience_init(&node->patience, core->settings.max_wait_ms);
@@ -84,6 +87,7 @@ void fixture_close_node(fixture_node *node)
     wx_flights_free(node->core.flights);
     wx_pacer_free(node->core.pacer);
     wx_standings_free(node->core.standings);
+    wx_slots_free(node->core.slots);
     wx_patience_destroy(&node->patience);
 }
 

@@ -1,0 +1,237 @@
+#include "domain/slots.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/text.h"
+
+enum { BUCKETS = 1024, SHARE = 10, LOOK_MS = 500 };
+
+typedef struct waiter {
+    struct waiter *next;
+    wx_bell bell;
+    bool granted;
+} waiter;
+
+/* A tenant that has calls in flight, or waits for a place. */
+typedef struct guest {
+    struct guest *next;                  /* in its bucket */
+    struct guest *ring_next, *ring_back; /* of those who wait */
+    int in_flight;
+    waiter *first, **last;
+    char appid[WX_APPID_MAX];
+} guest;
+
+struct wx_slots {
+    const wxtp_allocator *allocator;
+    pthread_mutex_t lock;
+    int places, free;
+    guest *turn; /* whose turn is next; NULL: nobody waits */
+    guest *buckets[BUCKETS];
+};
+
+wx_slots *wx_slots_new(const wxtp_allocator *allocator, int places)
+{
+    wx_slots *slots = wx_alloc(allocator, sizeof(*slots));
+    if (slots) {
+        slots->allocator = allocator;
+        slots->places = slots->free = places;
+        pthread_mutex_init(&slots->lock, NULL);
+    }
+    return slots;
+}
+
+void wx_slots_free(wx_slots *slots)
+{
+    if (slots) {
+        assert(slots->free == slots->places && !slots->turn);
+        pthread_mutex_destroy(&slots->lock);
+        wx_free(slots);
+    }
+}
+
+/* ---- With the lock held ---- */
+
+static guest *find(wx_slots *slots, const char *appid, bool make)
+{
+    guest **bucket = &slots->buckets[wx_hash(appid) % BUCKETS];
+    for (guest *at = *bucket; at; at = at->next) {
+        if (strcmp(at->appid, appid) == 0) {
+            return at;
+        }
+    }
+    guest *made = make ? wx_alloc(slots->allocator, sizeof(*made)) : NULL;
+    if (made) {
+        (void)wx_copy(made->appid, sizeof(made->appid), appid);
+        made->last = &made->first;
+        made->next = *bucket;
+        *bucket = made;
+    }
+    return made;
+}
+
+static void forget_if_idle(wx_slots *slots, guest *g)
+{
+    if (g->in_flight > 0 || g->first) {
+        return;
+    }
+    guest **link = &slots->buckets[wx_hash(g->appid) % BUCKETS];
+    while (*link != g) {
+        link = &(*link)->next;
+    }
+    *link = g->next;
+    wx_free(g);
+}
+
+static void enter_ring(wx_slots *slots, guest *g)
+{
+    if (!slots->turn) {
+        g->ring_next = g->ring_back = g;
+        slots->turn = g;
+        return;
+    }
+    g->ring_next = slots->turn; /* last in turn */
+    g->ring_back = slots->turn->ring_back;
+    g->ring_back->ring_next = g;
+    g->ring_next->ring_back = g;
+}
+
+static void leave_ring(wx_slots *slots, guest *g)
+{
+    if (g->ring_next == g) {
+        slots->turn = NULL;
+    } else {
+        g->ring_back->ring_next = g->ring_next;
+        g->ring_next->ring_back = g->ring_back;
+        slots->turn = slots->turn == g ? g->ring_next : slots->turn;
+    }
+    g->ring_next = g->ring_back = NULL;
+}
+
+static int share_of(const wx_slots *slots)
+{
+    return slots->places >= 2 * SHARE ? slots->places / SHARE : 1;
+}
+
+/* The next in turn that has less than its share in flight; where all have it, the one with the fewest: no
+ * place is left empty while anybody waits. */
+static guest *next_guest(const wx_slots *slots)
+{
+    const int share = share_of(slots);
+    guest *fewest = slots->turn;
+    guest *at = slots->turn;
+    do {
+        if (at->in_flight < share) {
+            return at;
+        }
+        fewest = at->in_flight < fewest->in_flight ? at : fewest;
+        at = at->ring_next;
+    } while (at != slots->turn);
+    return fewest;
+}
+
+static void grant(wx_slots *slots)
+{
+    while (slots->free > 0 && slots->turn) {
+        guest *g = next_guest(slots);
+        waiter *w = g->first;
+        g->first = w->next;
+        slots->turn = g->ring_next;
+        if (!g->first) {
+            g->last = &g->first;
+            leave_ring(slots, g);
+        }
+        g->in_flight++;
+        slots->free--;
+        w->granted = true;
+        wx_bell_ring(&w->bell);
+    }
+}
+
+static void give_up(wx_slots *slots, guest *g, waiter *w)
+{
+    waiter **link = &g->first;
+    while (*link != w) {
+        link = &(*link)->next;
+    }
+    *link = w->next;
+    if (g->last == &w->next) {
+        g->last = link;
+    }
+    if (!g->first) {
+        leave_ring(slots, g);
+    }
+    forget_if_idle(slots, g);
+}
+
+/* ---- Taking and giving ---- */
+
+/* With the lock held, which it gives back meanwhile. */
+static wxtp_status wait_in(wx_core *core, guest *g, wxtp_status (*go_on)(void *user, wx_err *err), void *user,
+                           wx_err *err)
+{
+    wx_slots *slots = core->slots;
+    waiter mine = {.next = NULL};
+    if (wx_bell_init(&mine.bell, core->engine) != WXTP_OK) {
+        return wx_fail_nomem(err);
+    }
+    if (!g->first) {
+        enter_ring(slots, g);
+    }
+    *g->last = &mine;
+    g->last = &mine.next;
+    wxtp_status status = WXTP_OK;
+    while (!mine.granted && status == WXTP_OK) {
+        pthread_mutex_unlock(&slots->lock);
+        (void)wx_bell_wait(&mine.bell, LOOK_MS);
+        if (wx_stopping(core)) {
+            status = wx_fail(err, WXTP_ERR_INTERRUPTED, "stopped as asked");
+        } else if (go_on) {
+            status = go_on(user, err);
+        }
+        pthread_mutex_lock(&slots->lock);
+    }
+    if (!mine.granted) {
+        give_up(slots, g, &mine);
+    } else if (status != WXTP_OK) { /* granted while it was told to end: what follows sees that again */
+        status = WXTP_OK;
+    }
+    wx_bell_destroy(&mine.bell);
+    return status;
+}
+
+wxtp_status wx_slot_take(wx_core *core, const char *appid, wxtp_status (*go_on)(void *user, wx_err *err),
+                         void *user, bool *waited, wx_err *err)
+{
+    wx_slots *slots = core->slots;
+    wxtp_status status = WXTP_OK;
+    *waited = false;
+    pthread_mutex_lock(&slots->lock);
+    guest *g = find(slots, appid, true);
+    if (!g) {
+        status = wx_fail_nomem(err);
+    } else if (slots->free > 0) { /* then nobody waits */
+        slots->free--;
+        g->in_flight++;
+    } else {
+        *waited = true;
+        status = wait_in(core, g, go_on, user, err);
+    }
+    pthread_mutex_unlock(&slots->lock);
+    return status;
+}
+
+void wx_slot_give(wx_core *core, const char *appid)
+{
+    wx_slots *slots = core->slots;
+    pthread_mutex_lock(&slots->lock);
+    guest *g = find(slots, appid, false);
+    assert(g && g->in_flight > 0);
+    slots->free++;
+    if (g) {
+        g->in_flight--;
+        grant(slots);
+        forget_if_idle(slots, g);
+    }
+    pthread_mutex_unlock(&slots->lock);
+}

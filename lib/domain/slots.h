@@ -1,0 +1,18 @@
+/* Who may have a call in flight: so many at once over all tenants, by turns among those who wait. One
+ * tenant's slow answers or long list do not keep the others out. */
+#ifndef WX_DOMAIN_SLOTS_H
+#define WX_DOMAIN_SLOTS_H
+
+#include "domain/core.h"
+
+wx_slots *wx_slots_new(const wxtp_allocator *allocator, int places); /* NULL when out of memory */
+void wx_slots_free(wx_slots *slots);
+
+/* Waits for a place; `*waited` tells whether it had to. `go_on` (may be NULL) is asked now and then
+ * meanwhile. WXTP_OK: to be given back. WXTP_ERR_INTERRUPTED when stopping, WXTP_ERR_NOMEM, or what `go_on`
+ * says. */
+wxtp_status wx_slot_take(wx_core *core, const char *appid, wxtp_status (*go_on)(void *user, wx_err *err),
+                         void *user, bool *waited, wx_err *err);
+void wx_slot_give(wx_core *core, const char *appid);
+
+#endif

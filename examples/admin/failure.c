@@ -130,6 +130,7 @@ int ad_exit_of(wxtp_status status, const char *kind)
     case WXTP_ERR_STATE:
     case WXTP_ERR_TOO_LARGE:
     case WXTP_ERR_EXISTS:
+    case WXTP_ERR_FULL:
         return AD_EXIT_USAGE;
     case WXTP_ERR_FORKED:
     case WXTP_ERR_NOMEM:

@@ -21,6 +21,7 @@ typedef enum wxtp_status {
     WXTP_ERR_TOO_LARGE = -105, /**< Over a ceiling. */
     WXTP_ERR_FORKED = -106,    /**< The handle was opened before `fork` and is of no use in the child. */
     WXTP_ERR_EXISTS = -107,    /**< It is there already. */
+    WXTP_ERR_FULL = -108,      /**< As many wait as are allowed; take what has completed, then try again. */
 
     /* This machine. */
     WXTP_ERR_NOMEM = -201,       /**< Out of memory. */

@@ -13,6 +13,7 @@
 #include <wxtp/platform.h>
 #include <wxtp/push.h>
 #include <wxtp/store_sqlite.h>
+#include <wxtp/submit.h>
 #include <wxtp/tenant.h>
 #include <wxtp/token.h>
 

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "api/call.h"
 #include "api/handle.h"
 #include "base/text.h"
 #include "flow/dispatch.h"
@@ -66,18 +67,34 @@ static wxtp_status find_api(const wx_core *core, const char *name, const wx_api 
                 : wx_fail(err, WXTP_ERR_NOT_FOUND, "there is no call %s in the catalog", name ? name : "");
 }
 
-static wxtp_status make_call(wx_op *op, const char *appid, const char *name, const char *body, size_t len,
-                             char **answer_text, wx_err *err)
+static wxtp_status begin_call(const wx_core *core, const wx_call_order *order, wx_call *call, wx_err *err)
 {
-    wx_call call = {.appid = appid, .body = body, .body_len = len};
-    WX_AUTO_ANSWER answer = {.sensible = false};
-    if (!appid) {
+    *call = (wx_call){.appid = order->appid,
+                      .body = order->body,
+                      .body_len = order->len,
+                      .may_try = order->may_try,
+                      .user = order->user};
+    if (!order->appid) {
         return wx_fail(err, WXTP_ERR_INVALID, "an appid is needed");
     }
-    wxtp_status status = find_api(op->core, name, &call.api, err);
+    wxtp_status status = find_api(core, order->name, &call->api, err);
     if (status == WXTP_OK) {
-        status = check_body(call.api, body, len, &call.openids, err);
+        status = check_body(call->api, order->body, order->len, &call->openids, err);
     }
+    return status;
+}
+
+wxtp_status wx_call_check(const wx_core *core, const wx_call_order *order, wx_err *err)
+{
+    wx_call call;
+    return begin_call(core, order, &call, err);
+}
+
+wxtp_status wx_call_make(wx_op *op, const wx_call_order *order, char **answer_text, wx_err *err)
+{
+    wx_call call;
+    WX_AUTO_ANSWER answer = {.sensible = false};
+    wxtp_status status = begin_call(op->core, order, &call, err);
     if (status != WXTP_OK) {
         return status;
     }
@@ -98,7 +115,8 @@ wxtp_status wxtp_call(wxtp_platform *platform, const char *appid, const char *ca
     if (wx_enter(&door, platform, &err) != WXTP_OK) {
         return wx_turned_away(platform, &err, error);
     }
-    const wxtp_status status = make_call(&door.op, appid, call, body, len, answer, &err);
+    const wx_call_order order = {.appid = appid, .name = call, .body = body, .len = len};
+    const wxtp_status status = wx_call_make(&door.op, &order, answer, &err);
     return wx_leave(&door, status, &err, error);
 }
 

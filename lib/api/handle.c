@@ -41,6 +41,16 @@ void wx_platform_choose(wxtp_platform *platform, const char *component)
     (void)pthread_mutex_unlock(&platform->lock);
 }
 
+static void begin_op(wx_door *door, wx_core *core)
+{
+    door->op.core = core;
+    door->op.patience = &door->patience;
+    door->op.job_id = "";
+    door->op.person = false;
+    door->op.deadline_boot_ms = 0;
+    atomic_init(&door->op.refreshes, 0);
+}
+
 wxtp_status wx_enter(wx_door *door, wxtp_platform *platform, wx_err *err)
 {
     if (!platform) {
@@ -62,12 +72,7 @@ wxtp_status wx_enter(wx_door *door, wxtp_platform *platform, wx_err *err)
     }
     door->platform = platform;
     wx_patience_init(&door->patience, core->settings.max_wait_ms);
-    door->op.core = core;
-    door->op.patience = &door->patience;
-    door->op.job_id = "";
-    door->op.person = false;
-    door->op.deadline_boot_ms = 0;
-    atomic_init(&door->op.refreshes, 0);
+    begin_op(door, core);
     return WXTP_OK;
 }
 
@@ -98,8 +103,15 @@ wxtp_status wx_leave(wx_door *door, wxtp_status status, const wx_err *err, wxtp_
         }
         (void)wx_err_give(error, &platform->core.allocator, &told);
     }
-    wx_patience_destroy(&door->patience);
     maintain(platform);
+    wx_leave_quietly(door);
+    return status;
+}
+
+void wx_leave_quietly(wx_door *door)
+{
+    wxtp_platform *platform = door->platform;
+    wx_patience_destroy(&door->patience);
     (void)pthread_mutex_lock(&platform->lock);
     assert(platform->inside > 0);
     platform->inside--;
@@ -107,7 +119,15 @@ wxtp_status wx_leave(wx_door *door, wxtp_status status, const wx_err *err, wxtp_
         (void)pthread_cond_broadcast(&platform->left);
     }
     (void)pthread_mutex_unlock(&platform->lock);
-    return status;
+}
+
+void wx_door_move(wx_door *to, wx_door *from)
+{
+    wx_core *core = from->op.core;
+    to->platform = from->platform;
+    wx_patience_destroy(&from->patience);
+    wx_patience_init(&to->patience, core->settings.max_wait_ms);
+    begin_op(to, core);
 }
 
 wxtp_status wx_turned_away(wxtp_platform *platform, const wx_err *err, wxtp_error **error)

@@ -12,6 +12,7 @@ struct wxtp_platform {
      * theirs. */
     wx_core later;
     bool has_later;
+    struct wx_queue *queue;        /* completions */
     struct wx_http_curl *own_http; /* NULL when the host brought its own */
     wx_api *catalog;               /* owned copy, strings in catalog_text */
     char *catalog_text;
@@ -37,6 +38,10 @@ typedef struct wx_door {
 wxtp_status wx_enter(wx_door *door, wxtp_platform *platform, wx_err *err);
 /* Leaves, and gives `err` to the caller when `status` is not WXTP_OK. Returns `status`. */
 wxtp_status wx_leave(wx_door *door, wxtp_status status, const wx_err *err, wxtp_error **error);
+/* The same where no error is given to anybody, and without the store's housekeeping: never waits. */
+void wx_leave_quietly(wx_door *door);
+/* To a place that lasts longer. */
+void wx_door_move(wx_door *to, wx_door *from);
 /* For calls that could not be entered. */
 wxtp_status wx_turned_away(wxtp_platform *platform, const wx_err *err, wxtp_error **error);
 

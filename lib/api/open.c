@@ -7,6 +7,7 @@
 
 #include "api/config.h"
 #include "api/handle.h"
+#include "api/queue.h"
 #include "domain/flights.h"
 #include "domain/pacer.h"
 #include "domain/slots.h"
@@ -285,13 +286,20 @@ static wxtp_status furnish(wxtp_platform *platform, const wxtp_config *config, w
         .own_threads = core->settings.own_threads,
     };
     core->engine = wx_engine_new(&options);
-    return core->engine ? WXTP_OK : wx_fail_nomem(err);
+    platform->queue = core->engine ? wx_queue_new(core, core->settings.submissions_max) : NULL;
+    if (!platform->queue) {
+        return wx_fail_nomem(err);
+    }
+    core->tell = wx_queue_tell;
+    core->tell_user = platform->queue;
+    return WXTP_OK;
 }
 
 /* All but the store and the lock. */
 static void strip(wxtp_platform *platform)
 {
     wx_engine_free(platform->core.engine);
+    wx_queue_free(platform->queue);
     if (platform->own_http) {
         wx_http_curl_free(platform->own_http);
     }
@@ -375,6 +383,7 @@ static void abandon(wxtp_platform *platform)
     wxtp_store *store = platform->core.store;
     store->ops->abandon(store);
     wx_engine_abandon(WX_TAKE(platform->core.engine));
+    wx_queue_abandon(WX_TAKE(platform->queue));
     if (platform->inside > 0) {
         platform->own_http = NULL;
         platform->core.flights = NULL;

@@ -187,6 +187,10 @@ static const wx_setting table[WX_SETTINGS] = {
         "own_threads", "boolean", "true or false", "true", false,
         "a loop thread and two for the store; false: whoever waits, or wxtp_platform_run_once, does the work",
         boolean_ok),
+    [WX_SET_SUBMISSIONS_MAX] =
+        INTEGER("submissions_max", 1, 60000, 4096, "submissions at once, until their completions are taken"),
+    [WX_SET_RENEWAL_RATE] = INTEGER("renewal_rate", 0, 100000, 0,
+                                    "renewals of tokens begun a second, over all tenants; 0: no limit"),
 };
 
 const wx_setting *wx_setting_at(wx_setting_id id)
@@ -255,6 +259,8 @@ void wx_settings_read(const char *const values[WX_SETTINGS], wx_settings *settin
         .timeout_ms = integer_of(values, WX_SET_TIMEOUT_MS),
         .max_wait_ms = integer_of(values, WX_SET_MAX_WAIT_MS),
         .max_tries = (int)integer_of(values, WX_SET_MAX_TRIES),
+        .submissions_max = (size_t)integer_of(values, WX_SET_SUBMISSIONS_MAX),
+        .renewals_per_second = (int)integer_of(values, WX_SET_RENEWAL_RATE),
         .own_threads = truth(wx_setting_text(values, WX_SET_OWN_THREADS)) == 1,
         .own_force_refresh = truth(wx_setting_text(values, WX_SET_OWN_FORCE_REFRESH)) == 1,
         .audit_days = integer_of(values, WX_SET_AUDIT_DAYS),

@@ -22,6 +22,8 @@ typedef enum wx_setting_id {
     WX_SET_JOBS_DAYS,
     WX_SET_USER_AGENT,
     WX_SET_OWN_THREADS,
+    WX_SET_SUBMISSIONS_MAX,
+    WX_SET_RENEWAL_RATE,
     WX_SETTINGS
 } wx_setting_id;
 

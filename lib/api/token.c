@@ -5,6 +5,7 @@
 #include <wxtp/token.h>
 
 #include "api/handle.h"
+#include "api/token.h"
 #include "domain/code.h"
 #include "domain/storage.h"
 
@@ -141,8 +142,8 @@ wxtp_status wxtp_token_info(wxtp_platform *platform, const char *appid, wxtp_tok
     return wx_leave(&door, status, &err, error);
 }
 
-static wxtp_status refresh(wx_op *op, const char *appid, int64_t generation, wxtp_token_facts *facts,
-                           wx_err *err)
+wxtp_status wx_token_refresh_facts(wx_op *op, const char *appid, int64_t generation, wxtp_token_facts *facts,
+                                   wx_err *err)
 {
     WX_AUTO_TENANT *tenant = NULL;
     bool moved = false;
@@ -168,7 +169,7 @@ wxtp_status wxtp_token_refresh(wxtp_platform *platform, const char *appid, int64
     door.op.person = true;
     wxtp_status status = begin_facts(appid, facts, &err);
     if (status == WXTP_OK) {
-        status = refresh(&door.op, appid, generation, facts, &err);
+        status = wx_token_refresh_facts(&door.op, appid, generation, facts, &err);
     }
     return wx_leave(&door, status, &err, error);
 }

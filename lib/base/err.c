@@ -30,6 +30,7 @@ static const usual usuals[] = {
     {WXTP_ERR_FORKED, WXTP_ADVICE_FIX_CALL, "usage",
      "Open a platform of its own in the child process, after the fork."},
     {WXTP_ERR_EXISTS, WXTP_ADVICE_FIX_CALL, "usage", "Choose another name, or use the one that is there."},
+    {WXTP_ERR_FULL, WXTP_ADVICE_RETRY, "internal", "Take completions, then submit again."},
     {WXTP_ERR_NOMEM, WXTP_ADVICE_RETRY, "internal",
      "Free some memory on this machine or raise the limit, then try again."},
     {WXTP_ERR_STORE, WXTP_ADVICE_FIX_CONFIGURATION, "store",

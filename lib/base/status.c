@@ -14,6 +14,7 @@ const char *wxtp_status_name(wxtp_status status)
         NAME(WXTP_ERR_TOO_LARGE);
         NAME(WXTP_ERR_FORKED);
         NAME(WXTP_ERR_EXISTS);
+        NAME(WXTP_ERR_FULL);
         NAME(WXTP_ERR_NOMEM);
         NAME(WXTP_ERR_STORE);
         NAME(WXTP_ERR_STORE_NEWER);

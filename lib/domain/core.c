@@ -12,6 +12,13 @@ int64_t wx_boot_ms(const wx_core *core)
     return core->clock.boot_ms(core->clock.user);
 }
 
+void wx_tell(const wx_core *core, const char *event, const char *tenant, const char *text)
+{
+    if (core->tell) {
+        core->tell(core->tell_user, event, tenant, text);
+    }
+}
+
 bool wx_stopping(const wx_core *core)
 {
     return atomic_load(&core->stopping);

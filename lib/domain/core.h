@@ -22,11 +22,13 @@ typedef struct wx_settings {
     bool component_ambiguous;     /* several in the store and none named */
     char api_base[256], cloud_base[256];
     int concurrency;
-    int rate_per_second; /* business calls per tenant; 0: no limit */
-    int64_t timeout_ms;  /* of one HTTP call */
-    int64_t max_wait_ms; /* patience of one public call */
-    int max_tries;       /* of one call to WeChat */
-    bool own_threads;    /* the engine has some */
+    int rate_per_second;     /* business calls per tenant; 0: no limit */
+    int64_t timeout_ms;      /* of one HTTP call */
+    int64_t max_wait_ms;     /* patience of one public call */
+    int max_tries;           /* of one call to WeChat */
+    int renewals_per_second; /* over all tenants; 0: no limit */
+    size_t submissions_max;
+    bool own_threads; /* the engine has some */
     bool own_force_refresh;
     int64_t audit_days, pushes_days, jobs_days; /* retention */
 } wx_settings;
@@ -51,6 +53,9 @@ typedef struct wx_core {
     wx_pacer *pacer;         /* rate per tenant */
     wx_standings *standings; /* what let the last calls through */
     wx_slots *slots;         /* calls in flight, over all tenants */
+    /* Tells the host of something that happened; NULL: nobody listens. */
+    void (*tell)(void *user, const char *event, const char *tenant, const char *text);
+    void *tell_user;
     atomic_bool stopping;
     atomic_int_fast64_t ticket_asked_boot_ms; /* when WeChat was last asked to push tickets */
 } wx_core;
@@ -76,6 +81,7 @@ typedef struct wx_op {
     atomic_int_fast64_t refreshes; /* of the tenant's own token, made for this operation */
 } wx_op;
 
+void wx_tell(const wx_core *core, const char *event, const char *tenant, const char *text);
 int64_t wx_wall_ms(const wx_core *core);
 int64_t wx_boot_ms(const wx_core *core);
 bool wx_stopping(const wx_core *core);

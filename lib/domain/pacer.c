@@ -29,6 +29,7 @@ struct wx_pacer {
     pthread_mutex_t lock;
     entry *buckets[BUCKETS];
     size_t count;
+    int64_t renewal_us; /* boot time of the next renewal's turn */
 };
 
 wx_pacer *wx_pacer_new(const wxtp_allocator *allocator)
@@ -134,18 +135,25 @@ int64_t wx_pacer_take(wx_core *core, const char *platform, const char *appid)
     return wait;
 }
 
-wxtp_status wx_pacer_wait(wx_op *op, const char *platform, const char *appid, wx_err *err)
+/* No turn is made up for: a host that stood still does not storm afterwards. */
+static int64_t take_renewal(wx_core *core)
 {
-    for (;;) {
-        const int64_t wait = wx_pacer_take(op->core, platform, appid);
-        if (wait == 0) {
-            return WXTP_OK;
-        }
-        const wxtp_status status = wx_pause(op->core, wait, err);
-        if (status != WXTP_OK) {
-            return status;
-        }
+    wx_pacer *pacer = core->pacer;
+    const int rate = core->settings.renewals_per_second;
+    const int64_t now_us = wx_boot_ms(core) * 1000;
+    if (rate <= 0) {
+        return 0;
     }
+    pthread_mutex_lock(&pacer->lock);
+    const int64_t from = pacer->renewal_us > now_us ? pacer->renewal_us : now_us;
+    pacer->renewal_us = from + 1000000 / rate;
+    pthread_mutex_unlock(&pacer->lock);
+    return (from - now_us + 999) / 1000;
+}
+
+wxtp_status wx_pacer_renewal(wx_op *op, wx_err *err)
+{
+    return wx_pause(op->core, take_renewal(op->core), err);
 }
 
 /* Three quarters of what was made this minute; where that says little, half of what was allowed till now. */

@@ -9,8 +9,8 @@ void wx_pacer_free(wx_pacer *pacer);
 
 /* Takes the tenant's next turn: 0 when it has come, else the milliseconds to wait before asking again. */
 int64_t wx_pacer_take(wx_core *core, const char *platform, const char *appid);
-/* Waits for the tenant's turn; costs no patience. WXTP_ERR_INTERRUPTED when stopping. */
-wxtp_status wx_pacer_wait(wx_op *op, const char *platform, const char *appid, wx_err *err);
+/* Waits for the turn of the next renewal of a token, over all tenants. */
+wxtp_status wx_pacer_renewal(wx_op *op, wx_err *err);
 /* After a 45011: fewer calls a minute than this tenant made in this one, for ten minutes. */
 void wx_pacer_slow(wx_core *core, const char *platform, const char *appid);
 

@@ -456,6 +456,7 @@ static wxtp_status foreign_refresher(wx_renewal *renewal, wx_err *err)
         err, "stop the other program, or have it share this database; wxtp-admin doctor lists such accounts");
     wx_err_tenant(err, renewal->appid);
     err->retry_after_ms = FOREIGN_APART_MS - (now - held->issued_ms);
+    wx_tell(core, "foreign_refresher", renewal->appid, err->message);
     return err->status;
 }
 

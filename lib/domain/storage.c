@@ -26,6 +26,13 @@ static wxtp_status say(wxtp_status status, const char *what, const char *text, w
     return status;
 }
 
+static void tell_failing(const wx_core *core, wxtp_status status, const wx_err *err)
+{
+    if (status == WXTP_ERR_STORE) {
+        wx_tell(core, "store_failing", "", err->message);
+    }
+}
+
 wxtp_status(wx_store_fail)(wx_core *core, wxtp_tx *tx, wxtp_status status, const char *what, wx_err *err)
 {
     assert(status != WXTP_OK);
@@ -63,7 +70,11 @@ wxtp_status wx_end(wx_core *core, wxtp_tx **tx, wxtp_status status, wx_err *err)
         return status;
     }
     const wxtp_status committed = wx_engine_commit(core->engine, ending, text, sizeof(text));
-    return committed == WXTP_OK ? WXTP_OK : say(committed, "commit", text, err);
+    if (committed != WXTP_OK) {
+        say(committed, "commit", text, err);
+        tell_failing(core, committed, err);
+    }
+    return committed;
 }
 
 wxtp_status wx_scope_begin(wx_scope *scope, wx_core *core, wxtp_tx_mode mode, wx_err *err)

@@ -252,6 +252,21 @@ bool wx_tenant_has_set(const wx_tenant *tenant, int set)
 
 /* ---- Changing ---- */
 
+static void tell_status(const wx_core *core, const wxtp_tenant_row *before, const wxtp_tenant_row *now)
+{
+    if (before->status == now->status) {
+        return;
+    }
+    if (now->status == WXTP_TENANT_UNAUTHORIZED) {
+        wx_tell(core, "tenant_unauthorized", now->appid, "the merchant took its authorization back");
+    } else if (now->status == WXTP_TENANT_REAUTHORIZATION_REQUIRED) {
+        wx_tell(core, "reauthorization_required", now->appid,
+                "the refresh token is dead and could not be recovered; the merchant must authorize again");
+    } else if (now->status == WXTP_TENANT_AUTHORIZED && before->status != WXTP_TENANT_AUTHORIZING) {
+        wx_tell(core, "tenant_back", now->appid, "the merchant's authorization is good again");
+    }
+}
+
 wxtp_status wx_tenant_change(wx_core *core, wxtp_tx *tx, const char *platform, const char *appid,
                              bool (*change)(void *user, wxtp_tenant_row *row), void *user, wx_err *err)
 {
@@ -268,5 +283,9 @@ wxtp_status wx_tenant_change(wx_core *core, wxtp_tx *tx, const char *platform, c
     row.certified = wx_tenant_certified(&row);
     row.updated_ms = wx_wall_ms(core);
     status = wx_ops(core)->tenant_put(tx, &row);
-    return status == WXTP_OK ? WXTP_OK : wx_store_fail(core, tx, status, "store the tenant", err);
+    if (status != WXTP_OK) {
+        return wx_store_fail(core, tx, status, "store the tenant", err);
+    }
+    tell_status(core, &tenant->row, &row);
+    return WXTP_OK;
 }

@@ -5,6 +5,8 @@
 #include "domain/storage.h"
 #include "domain/vault.h"
 
+enum { LATE_MS = 30 * 60 * 1000 };
+
 static const char kind[] = "ticket";
 
 wxtp_status wx_ticket_put(wx_core *core, wxtp_tx *tx, const char *ticket, int64_t create_time_s,
@@ -61,6 +63,9 @@ wxtp_status wx_ticket_get(wx_core *core, char **ticket, wx_err *err)
     }
     if (status != WXTP_OK) {
         return wx_store_fail(core, scope.tx, status, "read the ticket", err);
+    }
+    if (wx_wall_ms(core) - row.received_ms > LATE_MS) {
+        wx_tell(core, "ticket_late", "", "no component_verify_ticket has come for 30 minutes");
     }
     if (wx_wall_ms(core) - row.received_ms > WX_TICKET_LIFE_S * INT64_C(1000)) {
         return no_ticket("the last component_verify_ticket is older than 12 hours", err);

@@ -68,6 +68,15 @@ static void undo(group *g, wx_task *task)
     }
 }
 
+/* Work outside a transaction: when it is done, the task suspends itself once more. */
+static void let_work(wx_clerk *clerk, wx_task *task)
+{
+    clerk->current = task;
+    wx_fiber_resume(task->fiber);
+    clerk->current = NULL;
+    give_back(clerk, task);
+}
+
 static void serve(group *g, wx_task *task)
 {
     wx_clerk *clerk = g->clerk;
@@ -159,7 +168,9 @@ static void finish(group *g)
 static void serve_together(wx_clerk *clerk, wx_task_list *tasks)
 {
     group g = {.clerk = clerk};
+    wx_task_list aside;
     wx_list_init(&g.done);
+    wx_list_init(&aside);
     g.mode = clerk->reads ? WXTP_TX_READ : any_sync(tasks) ? WXTP_TX_SYNC : WXTP_TX_WRITE;
     const wxtp_status status = ops_of(clerk)->begin(clerk->engine->store, g.mode, &g.tx);
     if (status != WXTP_OK) {
@@ -169,9 +180,16 @@ static void serve_together(wx_clerk *clerk, wx_task_list *tasks)
         return;
     }
     for (wx_task *task; (task = next_in(&g, tasks)) != NULL; g.count++) {
-        serve(&g, task);
+        if (task->aside) {
+            wx_list_add(&aside, task);
+        } else {
+            serve(&g, task);
+        }
     }
     finish(&g);
+    for (wx_task *task; (task = wx_list_take(&aside)) != NULL;) {
+        let_work(clerk, task);
+    }
 }
 
 /* ---- The thread ---- */
@@ -269,7 +287,7 @@ wxtp_status wx_engine_begin(wx_engine *engine, wxtp_tx_mode mode, bool joint, wx
 {
     wx_task *self = engine->own_threads ? wx_self(engine) : NULL;
     *tx = NULL;
-    if (!self || self->tx) {
+    if (!self || self->tx || self->aside) {
         const wxtp_status status = engine->store->ops->begin(engine->store, mode, tx);
         tell(engine, status, trouble, size);
         return status;
@@ -318,6 +336,26 @@ void wx_engine_rollback(wx_engine *engine, wxtp_tx *tx)
     } else {
         (void)leave(self, false);
     }
+}
+
+bool wx_engine_aside(wx_engine *engine)
+{
+    wx_task *self = engine->own_threads ? wx_self(engine) : NULL;
+    if (!self || self->tx || self->aside) {
+        return false;
+    }
+    self->aside = true;
+    self->mode = WXTP_TX_READ; /* to the clerk that writes nothing */
+    self->errand = WX_ERRAND_STORE;
+    wx_fiber_suspend(self->fiber);
+    return true;
+}
+
+void wx_engine_back(wx_engine *engine)
+{
+    wx_task *self = wx_self(engine);
+    self->aside = false;
+    wx_fiber_suspend(self->fiber);
 }
 
 bool wx_engine_before_commit(wx_engine *engine, wx_last_word *word)

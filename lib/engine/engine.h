@@ -73,6 +73,11 @@ wxtp_status wx_engine_begin(wx_engine *engine, wxtp_tx_mode mode, bool joint, wx
 wxtp_status wx_engine_commit(wx_engine *engine, wxtp_tx *tx, char *trouble, size_t size);
 void wx_engine_rollback(wx_engine *engine, wxtp_tx *tx);
 
+/* Goes on in a clerk's thread, for work of the store outside a transaction; true: wx_engine_back is to
+ * follow. */
+bool wx_engine_aside(wx_engine *engine);
+void wx_engine_back(wx_engine *engine);
+
 /* Something to be done once for all that is committed together. */
 typedef struct wx_last_word {
     wxtp_status (*say)(void *user, wxtp_tx *tx);

@@ -33,6 +33,7 @@ struct wx_task {
     /* At a clerk's. */
     wxtp_tx_mode mode;
     bool joint, wants_commit;
+    bool aside;  /* at a clerk's outside a transaction */
     wxtp_tx *tx; /* of the group; not NULL while it is in it */
     wxtp_status status;
     char trouble[WX_TROUBLE_MAX];

@@ -94,7 +94,7 @@ static wxtp_status add_all(making *m, wxtp_openid_reader *reader, void *user, wx
     }
 }
 
-static wxtp_status build(making *m, wxtp_openid_reader *reader, void *user, wx_err *err)
+static wxtp_status build_here(making *m, wxtp_openid_reader *reader, void *user, wx_err *err)
 {
     const wxtp_store_ops *ops = wx_ops(m->core);
     wxtp_status status = ops->build_begin(m->core->store, m->id, &m->builder);
@@ -110,6 +110,18 @@ static wxtp_status build(making *m, wxtp_openid_reader *reader, void *user, wx_e
     }
     ops->build_free(m->builder);
     m->builder = NULL;
+    return status;
+}
+
+/* A long list takes its while. */
+static wxtp_status build(making *m, wxtp_openid_reader *reader, void *user, wx_err *err)
+{
+    wx_engine *engine = m->core->engine;
+    const bool aside = wx_engine_aside(engine);
+    const wxtp_status status = build_here(m, reader, user, err);
+    if (aside) {
+        wx_engine_back(engine);
+    }
     return status;
 }
 

@@ -221,6 +221,7 @@ static wxtp_status finish_in(wx_runner *runner, wxtp_tx *tx, wxtp_job_row *row, 
     const wxtp_paused_by by = paused_by(runner->outcome.status);
     if (row->state == WXTP_JOB_RUNNING && row->pending > 0 && by != WXTP_PAUSED_BY_NONE) {
         wx_job_pause(row, by, &runner->outcome);
+        wx_tell(runner->core, "job_paused", row->appid, runner->outcome.message);
     }
     row->token_refreshes += runner->loose_refreshes;
     row->elapsed_ms = wx_boot_ms(runner->core) - runner->began_boot_ms;

@@ -1,0 +1,172 @@
+/**
+ * @file submit.h
+ * Work that is handed over and completes later: calls, jobs and tokens, thousands at a time, without a thread
+ * for each. Each accepted submission completes exactly once, later, in a queue whose descriptor a loop of the
+ * host's (epoll, libuv, GLib) can wait for. Events of the platform come in the same queue.
+ *
+ *     wxtp_submit(platform, appid, "batchUnblacklist", body, len, NULL, &id, &error);
+ *     ...
+ *     while ((completion = wxtp_completion_take(platform, 0)) != NULL) {
+ *         ...
+ *         wxtp_completion_free(completion);
+ *     }
+ *
+ * With the setting own_threads=false nothing goes on by itself: call ::wxtp_platform_run_once, or take
+ * completions with a time to wait.
+ */
+#ifndef WXTP_SUBMIT_H
+#define WXTP_SUBMIT_H
+
+#include <wxtp/job.h>
+#include <wxtp/token.h>
+
+WXTP_BEGIN_DECLS
+
+/** What has come about. Owned by who took it, until ::wxtp_completion_free. */
+typedef struct wxtp_completion wxtp_completion;
+
+typedef enum wxtp_completion_kind {
+    WXTP_COMPLETION_CALL = 0,  /**< of ::wxtp_submit */
+    WXTP_COMPLETION_JOB = 1,   /**< of ::wxtp_job_submit and ::wxtp_unblacklist_submit */
+    WXTP_COMPLETION_TOKEN = 2, /**< of ::wxtp_token_submit */
+    WXTP_COMPLETION_EVENT = 3, /**< of no submission: see ::wxtp_completion_event */
+} wxtp_completion_kind;
+
+/** Called by ::wxtp_completions_run, in the thread that calls that. May submit, and take nothing. */
+typedef void wxtp_completion_callback(void *user, const wxtp_completion *completion);
+
+/** Zero it and set `struct_size` to `sizeof(wxtp_submit_options)`. */
+typedef struct wxtp_submit_options {
+    size_t struct_size;
+    void *user;                         /**< given back with the completion */
+    wxtp_completion_callback *callback; /**< for ::wxtp_completions_run; may be NULL */
+    int64_t deadline_ms;                /**< from now on; no call is begun later; 0: none */
+} wxtp_submit_options;
+
+/*
+ * What holds for all that submit:
+ * - They do not block, but for a moment's lock. Threading: any thread.
+ * - WXTP_OK: accepted, and `*id` names it. It completes exactly once, never before the function has returned.
+ * - WXTP_ERR_FULL: as many wait as the setting submissions_max allows, the completions not yet taken
+ *   included. Take completions, then submit again.
+ * - WXTP_ERR_INTERRUPTED after ::wxtp_platform_stop. Otherwise as for all functions, see platform.h.
+ * - What the work itself comes to is the completion's status.
+ */
+
+/**
+ * Submits one call of the catalog, as ::wxtp_call.
+ *
+ * @param appid, call, body copied. @param len bytes of the body. @param options may be NULL.
+ * @param id receives the submission's number; may be NULL.
+ * @return see above; WXTP_ERR_NOT_FOUND for an unknown call; WXTP_ERR_INVALID for a body that the call does
+ * not take. Blocking: no. Since: 0.1.0.
+ */
+WXTP_API wxtp_status wxtp_submit(wxtp_platform *platform, const char *appid, const char *call,
+                                 const char *body, size_t len, const wxtp_submit_options *options,
+                                 uint64_t *id, wxtp_error **error);
+/**
+ * Submits the running of a job, as ::wxtp_job_run.
+ *
+ * @param job_id copied. @param options may be NULL. @param id as above.
+ * @return see above. Blocking: no. Since: 0.1.0.
+ */
+WXTP_API wxtp_status wxtp_job_submit(wxtp_platform *platform, const char *job_id, wxtp_job_run_mode mode,
+                                     const wxtp_submit_options *options, uint64_t *id, wxtp_error **error);
+/**
+ * Submits a list of openids: a durable job is made of it, and run. For lists that fit into memory; longer
+ * ones are made by ::wxtp_job_create, and submitted by ::wxtp_job_submit.
+ *
+ * @param openids `count` texts, copied. @param options may be NULL. @param id as above.
+ * @return see above. Blocking: no. Since: 0.1.0.
+ */
+WXTP_API wxtp_status wxtp_unblacklist_submit(wxtp_platform *platform, const char *appid,
+                                             const char *const *openids, size_t count,
+                                             const wxtp_submit_options *options, uint64_t *id,
+                                             wxtp_error **error);
+/**
+ * Submits the renewal of a token, as ::wxtp_token_refresh. Renewals begin at the rate of the setting
+ * renewal_rate, over all tenants.
+ *
+ * @param appid copied. @param generation as ::wxtp_token_info told it. @param options may be NULL.
+ * @param id as above.
+ * @return see above. Blocking: no. Since: 0.1.0.
+ */
+WXTP_API wxtp_status wxtp_token_submit(wxtp_platform *platform, const char *appid, int64_t generation,
+                                       const wxtp_submit_options *options, uint64_t *id, wxtp_error **error);
+/**
+ * Asks a submission to end soon: no call of it begins any more; what is in flight is finished and recorded; a
+ * job is paused (interrupted) and can be resumed. It completes all the same.
+ *
+ * @return WXTP_OK; WXTP_ERR_NOT_FOUND when it has completed already, or never was.
+ * Threading: any thread. Blocking: no. Since: 0.1.0.
+ */
+WXTP_API wxtp_status wxtp_cancel(wxtp_platform *platform, uint64_t id);
+
+/* ---- Completions ---- */
+
+/**
+ * A descriptor that is readable as long as a completion waits. The library's own: only to be waited for. From
+ * the first call of this or of ::wxtp_completion_take on, events are queued too.
+ *
+ * @return the descriptor; -1 where there is none to be had. Threading: any thread. Blocking: no. Since:
+ * 0.1.0.
+ */
+WXTP_API int wxtp_completion_fd(wxtp_platform *platform);
+/**
+ * Takes the oldest completion.
+ *
+ * @param wait_ms how long to wait for one; 0: not at all.
+ * @return NULL where there is none. Freed by ::wxtp_completion_free, also after ::wxtp_platform_close.
+ * Threading: any thread. Blocking: at most `wait_ms`. Since: 0.1.0.
+ */
+WXTP_API wxtp_completion *wxtp_completion_take(wxtp_platform *platform, int64_t wait_ms);
+/**
+ * Takes all completions that are there, and calls the callback of each that has one.
+ *
+ * @param wait_ms how long to wait for the first.
+ * @return how many there were. Threading: any thread; the callbacks run in it. Blocking: at most `wait_ms`,
+ * and as the callbacks do. Since: 0.1.0.
+ */
+WXTP_API size_t wxtp_completions_run(wxtp_platform *platform, int64_t wait_ms);
+/** Frees a completion. NULL does nothing. Threading: any thread. Blocking: no. Since: 0.1.0. */
+WXTP_API void wxtp_completion_free(wxtp_completion *completion);
+
+/* Getters. What they give is borrowed from the completion. Blocking: no. */
+/** @return what it is the completion of. Since: 0.1.0. */
+WXTP_API wxtp_completion_kind wxtp_completion_kind_of(const wxtp_completion *completion);
+/** @return the submission's number; 0 for an event. Since: 0.1.0. */
+WXTP_API uint64_t wxtp_completion_id(const wxtp_completion *completion);
+/** @return `user` of the submission's options. Since: 0.1.0. */
+WXTP_API void *wxtp_completion_user(const wxtp_completion *completion);
+/** @return what the work came to, as the blocking function would have returned it. Since: 0.1.0. */
+WXTP_API wxtp_status wxtp_completion_status(const wxtp_completion *completion);
+/** @return why, where the status is not WXTP_OK; else NULL. Since: 0.1.0. */
+WXTP_API const wxtp_error *wxtp_completion_error(const wxtp_completion *completion);
+/** @return WeChat's whole JSON answer to a call; NULL where there is none. Since: 0.1.0. */
+WXTP_API const char *wxtp_completion_answer(const wxtp_completion *completion);
+/** @return the job as it stands; NULL where there is none. Since: 0.1.0. */
+WXTP_API const wxtp_job *wxtp_completion_job(const wxtp_completion *completion);
+/** @return the token's state; NULL where it is not of a token. Since: 0.1.0. */
+WXTP_API const wxtp_token_facts *wxtp_completion_token(const wxtp_completion *completion);
+/**
+ * @return the name of an event: `ticket_late`, `tenant_unauthorized`, `tenant_back`,
+ * `reauthorization_required`, `job_paused`, `foreign_refresher`, `store_failing`, or `events_lost` where too
+ * many waited. "" where it is none. Since: 0.1.0.
+ */
+WXTP_API const char *wxtp_completion_event(const wxtp_completion *completion);
+/** @return the appid that it is about; "" where there is none. Since: 0.1.0. */
+WXTP_API const char *wxtp_completion_tenant(const wxtp_completion *completion);
+/** @return an event in words, for people; "" where there are none. Since: 0.1.0. */
+WXTP_API const char *wxtp_completion_text(const wxtp_completion *completion);
+
+/**
+ * With the setting own_threads=false: does what there is to do, and waits for something to happen at most so
+ * long. Else it does nothing: the platform's own thread does.
+ *
+ * @return WXTP_OK; WXTP_ERR_STATE while closing. Threading: one thread at a time drives, others wait.
+ * Blocking: about `wait_ms`, and on the store. Since: 0.1.0.
+ */
+WXTP_API wxtp_status wxtp_platform_run_once(wxtp_platform *platform, int64_t wait_ms);
+
+WXTP_END_DECLS
+#endif

@@ -1,0 +1,254 @@
+/* Tasks, bells, rest, and transactions that are committed together. */
+#include "unit.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include <wxtp/store_sqlite.h>
+
+#include "engine/engine.h"
+#include "fixture.h"
+
+/* An engine with threads of its own on the fixture's store. */
+static wx_engine *threaded(fixture *fx)
+{
+    wx_engine *engine = wx_engine_new(&(wx_engine_options){.allocator = &fx->core->allocator,
+                                                           .clock = wxtp_clock_system(),
+                                                           .http = &fx->core->http,
+                                                           .store = fx->core->store,
+                                                           .own_threads = true});
+    assert_non_null(engine);
+    return engine;
+}
+
+typedef struct meeting {
+    wx_engine *engine;
+    wx_bell bell, done;
+    int step;
+    bool rung;
+} meeting;
+
+static void wait_and_tell(void *user)
+{
+    meeting *m = user;
+    m->rung = wx_bell_wait(&m->bell, 60000);
+    m->step++;
+    wx_bell_ring(&m->done);
+}
+
+static void a_bell_wakes_who_waits_and_is_remembered(void **state)
+{
+    fixture *fx = *state;
+    meeting m = {.engine = threaded(fx)};
+    assert_int_equal(wx_bell_init(&m.bell, m.engine), WXTP_OK);
+    assert_int_equal(wx_bell_init(&m.done, m.engine), WXTP_OK);
+    assert_false(wx_bell_wait(&m.bell, 1));
+    wx_bell_ring(&m.bell); /* nobody waits yet */
+    wx_bell_ring(&m.bell);
+    assert_true(wx_bell_wait(&m.bell, 0));
+    assert_false(wx_bell_wait(&m.bell, 0));
+    assert_int_equal(wx_spawn(m.engine, wait_and_tell, &m), WXTP_OK);
+    wx_bell_ring(&m.bell);
+    assert_true(wx_bell_wait(&m.done, 60000));
+    assert_true(m.rung);
+    assert_int_equal(m.step, 1);
+    wx_engine_free(m.engine);
+    wx_bell_destroy(&m.bell);
+    wx_bell_destroy(&m.done);
+}
+
+typedef struct sleeper {
+    fixture *fx;
+    wx_engine *engine;
+    int64_t ms;
+    char name;
+    char *log;
+} sleeper;
+
+static void sleep_and_log(void *user)
+{
+    sleeper *s = user;
+    wx_rest(s->engine, s->ms);
+    const size_t len = strlen(s->log);
+    s->log[len] = s->name;
+    s->log[len + 1] = '\0';
+}
+
+/* Hundreds of timers, in an order that is not theirs. */
+static void timers_ring_in_order(void **state)
+{
+    enum { COUNT = 200 };
+    fixture *fx = *state;
+    sleeper sleepers[COUNT];
+    char log[COUNT + 1] = "";
+    for (int at = 0; at < COUNT; at++) {
+        const int place = at * 77 % COUNT;
+        sleepers[at] = (sleeper){.fx = fx,
+                                 .engine = fx->core->engine,
+                                 .ms = 100 + place,
+                                 .name = (char)('0' + place / 4),
+                                 .log = log};
+        assert_int_equal(wx_spawn(fx->core->engine, sleep_and_log, &sleepers[at]), WXTP_OK);
+    }
+    while (strlen(log) < COUNT) {
+        wx_engine_turn(fx->core->engine, 1000);
+    }
+    for (int at = 1; at < COUNT; at++) {
+        assert_true(log[at - 1] <= log[at]);
+    }
+}
+
+static void I12_a_stop_wakes_who_rests(void **state)
+{
+    fixture *fx = *state;
+    wx_engine *engine = threaded(fx);
+    sleeper sleepers[10];
+    char log[16] = "";
+    for (int at = 0; at < 10; at++) {
+        sleepers[at] = (sleeper){.fx = fx, .engine = engine, .ms = 3600000, .name = 'x', .log = log};
+        assert_int_equal(wx_spawn(engine, sleep_and_log, &sleepers[at]), WXTP_OK);
+    }
+    wx_engine_stop(engine);
+    wx_engine_free(engine); /* waits for them */
+    assert_int_equal(strlen(log), 10);
+}
+
+/* ---- Committed together ---- */
+
+typedef struct writing {
+    wx_engine *engine;
+    fixture *fx;
+    char name[8];
+    bool joint, gives_up;
+    wxtp_status status;
+    char trouble[128];
+} writing;
+
+static void write_one(void *user)
+{
+    writing *w = user;
+    wxtp_tx *tx = NULL;
+    w->status = wx_engine_begin(w->engine, WXTP_TX_WRITE, w->joint, &tx, w->trouble, sizeof(w->trouble));
+    if (w->status != WXTP_OK) {
+        return;
+    }
+    w->status = wx_ops(w->fx->core)->meta_put(tx, w->name, (wxtp_blob){"1", 1});
+    if (w->gives_up || w->status != WXTP_OK) {
+        wx_engine_rollback(w->engine, tx);
+        w->status = WXTP_ERR_CONFLICT;
+        return;
+    }
+    w->status = wx_engine_commit(w->engine, tx, w->trouble, sizeof(w->trouble));
+}
+
+static bool is_stored(fixture *fx, const char *name)
+{
+    wxtp_blob value;
+    wxtp_tx *tx = NULL;
+    assert_int_equal(wx_ops(fx->core)->begin(fx->core->store, WXTP_TX_READ, &tx), WXTP_OK);
+    const wxtp_status status = wx_ops(fx->core)->meta_get(tx, name, &value);
+    wx_ops(fx->core)->rollback(tx);
+    return status == WXTP_OK;
+}
+
+/* Parts of one transaction or of several, as it comes: who gives up undoes its own part alone. */
+static void a_part_that_is_given_up_is_undone_alone(void **state)
+{
+    enum { COUNT = 300 };
+    fixture *fx = *state;
+    wx_engine *engine = threaded(fx);
+    static writing writings[COUNT];
+    for (int at = 0; at < COUNT; at++) {
+        writings[at] = (writing){.engine = engine, .fx = fx, .gives_up = at % 3 == 0};
+        (void)snprintf(writings[at].name, sizeof(writings[at].name), "w%d", at);
+        assert_int_equal(wx_spawn(engine, write_one, &writings[at]), WXTP_OK);
+    }
+    wx_engine_free(engine);
+    for (int at = 0; at < COUNT; at++) {
+        assert_int_equal(writings[at].status, at % 3 == 0 ? WXTP_ERR_CONFLICT : WXTP_OK);
+        assert_int_equal(is_stored(fx, writings[at].name), at % 3 != 0);
+    }
+}
+
+/* Joint parts fail together, and what was told to have succeeded stands. */
+static void joint_parts_stand_or_fall_together(void **state)
+{
+    enum { COUNT = 300 };
+    fixture *fx = *state;
+    wx_engine *engine = threaded(fx);
+    static writing writings[COUNT];
+    for (int at = 0; at < COUNT; at++) {
+        writings[at] = (writing){.engine = engine, .fx = fx, .joint = true, .gives_up = at == 150};
+        (void)snprintf(writings[at].name, sizeof(writings[at].name), "j%d", at);
+        assert_int_equal(wx_spawn(engine, write_one, &writings[at]), WXTP_OK);
+    }
+    wx_engine_free(engine);
+    assert_int_equal(writings[150].status, WXTP_ERR_CONFLICT);
+    for (int at = 0; at < COUNT; at++) {
+        assert_int_equal(is_stored(fx, writings[at].name), writings[at].status == WXTP_OK);
+    }
+}
+
+/* ---- Last words ---- */
+
+typedef struct counting_word {
+    wx_last_word word;
+    wx_engine *engine;
+    fixture *fx;
+    bool registered;
+    int parts, said, parts_seen;
+} counting_word;
+
+static wxtp_status count_said(void *user, wxtp_tx *tx)
+{
+    counting_word *c = user;
+    assert_non_null(tx);
+    c->said++;
+    c->parts_seen += c->parts;
+    c->parts = 0;
+    c->registered = false;
+    return wx_ops(c->fx->core)->meta_put(tx, "said", (wxtp_blob){"1", 1});
+}
+
+static void add_part(void *user)
+{
+    counting_word *c = user;
+    wxtp_tx *tx = NULL;
+    char trouble[64];
+    assert_int_equal(wx_engine_begin(c->engine, WXTP_TX_WRITE, true, &tx, trouble, sizeof(trouble)), WXTP_OK);
+    c->parts++;
+    if (!c->registered) {
+        c->word = (wx_last_word){.say = count_said, .user = c};
+        c->registered = wx_engine_before_commit(c->engine, &c->word);
+        assert_true(c->registered);
+    }
+    assert_int_equal(wx_engine_commit(c->engine, tx, trouble, sizeof(trouble)), WXTP_OK);
+}
+
+static void a_last_word_is_said_once_for_all_that_is_committed(void **state)
+{
+    fixture *fx = *state;
+    counting_word c = {.engine = threaded(fx), .fx = fx};
+    for (int at = 0; at < 100; at++) {
+        assert_int_equal(wx_spawn(c.engine, add_part, &c), WXTP_OK);
+    }
+    wx_engine_free(c.engine);
+    assert_int_equal(c.parts_seen, 100);
+    assert_in_range(c.said, 1, 100);
+    assert_true(is_stored(fx, "said"));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_bell_wakes_who_waits_and_is_remembered),
+        TEST(timers_ring_in_order),
+        TEST(I12_a_stop_wakes_who_rests),
+        TEST(a_part_that_is_given_up_is_undone_alone),
+        TEST(joint_parts_stand_or_fall_together),
+        TEST(a_last_word_is_said_once_for_all_that_is_committed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -81,9 +81,7 @@ static int open_for(ad_app *app, const ad_command *command)
         return ad_fail(&app->failure, AD_EXIT_USAGE, "not_found", "check --db", "database %s does not exist",
                        app->db_path);
     code = ad_database_open(app, command->database == AD_DB_EXISTING ? AD_OPEN_MIGRATE : AD_OPEN_CREATE);
-    if (code == AD_EXIT_OK && command->component)
-        code = ad_need_component(app);
-    return code;
+    return code == AD_EXIT_OK ? ad_need_component(app, command->component) : code;
 }
 
 static int run_command(ad_app *app)

@@ -80,6 +80,16 @@ WXTP_API wxtp_status wxtp_platform_set(wxtp_platform *platform, const char *comp
                                        const char *encoding_aes_key, wxtp_error **error);
 
 /**
+ * Chooses a component where the store has several and none was named. Calls that are under way go on without.
+ *
+ * @param component_appid as it was given to ::wxtp_platform_set.
+ * @return WXTP_OK, also where it was chosen already; WXTP_ERR_NOT_FOUND; WXTP_ERR_STATE when another was
+ * chosen; WXTP_ERR_INVALID; the store's. Threads: any. Blocking: on the store. Since: 0.1.0.
+ */
+WXTP_API wxtp_status wxtp_platform_choose(wxtp_platform *platform, const char *component_appid,
+                                          wxtp_error **error);
+
+/**
  * Visits the appids of all components in the store.
  *
  * @param each returns false to stop; `component_appid` is borrowed for the visit. @param user handed to

@@ -22,6 +22,14 @@ typedef struct wxtp_tenant wxtp_tenant;
  */
 WXTP_API wxtp_status wxtp_tenant_get(wxtp_platform *platform, const char *appid, wxtp_tenant **tenant,
                                      wxtp_error **error);
+/**
+ * As ::wxtp_tenant_get, but for the own or cloud account of an appid alone, whichever platform has a tenant
+ * of that appid too.
+ *
+ * @return WXTP_OK; WXTP_ERR_REFUSED (kind `unknown_tenant`); the store's. Blocking: store. Since: 0.1.0.
+ */
+WXTP_API wxtp_status wxtp_tenant_get_own(wxtp_platform *platform, const char *appid, wxtp_tenant **tenant,
+                                         wxtp_error **error);
 
 /**
  * Visits tenants by appid. `tenant` is borrowed for the visit; `each` returns false to stop.

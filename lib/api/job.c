@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/handle.h"
+#include "domain/tenant.h"
 #include "flow/job_inner.h"
 
 enum { JOBS_MAX = 10000, PAGE = 256, ID_MAX = 64 };
@@ -69,6 +70,17 @@ wxtp_status wxtp_job_forecast_list(wxtp_platform *platform, const char *appid, c
 
 /* ---- Running ---- */
 
+/* With several components and none chosen, a job can be seen by its id, but not be run. */
+static wxtp_status need_its_component(wx_core *core, const char *job_id, wx_err *err)
+{
+    WX_AUTO_JOB *job = NULL;
+    if (core->settings.component[0] || !core->settings.component_ambiguous) {
+        return WXTP_OK;
+    }
+    const wxtp_status status = wx_job_load(core, job_id, &job, err);
+    return status == WXTP_OK && job->row.platform[0] ? wx_need_component(core, err) : status;
+}
+
 wxtp_status wxtp_job_run(wxtp_platform *platform, const char *job_id, wxtp_job_run_mode mode,
                          wxtp_job_progress *progress, void *user, wxtp_job **job, wxtp_error **error)
 {
@@ -82,6 +94,9 @@ wxtp_status wxtp_job_run(wxtp_platform *platform, const char *job_id, wxtp_job_r
         return wx_turned_away(platform, &err, error);
     }
     wxtp_status status = need_id(job_id, &err);
+    if (status == WXTP_OK) {
+        status = need_its_component(door.op.core, job_id, &err);
+    }
     if (status == WXTP_OK) {
         status = wx_job_run(&door.op, job_id, mode, progress, user, &found, &err);
     }
@@ -184,6 +199,9 @@ wxtp_status wxtp_job_list(wxtp_platform *platform, const char *appid, int state,
         status = wx_fail(&err, WXTP_ERR_INVALID,
                          "jobs: a visitor, a state and a limit from 1 to %d are needed", JOBS_MAX);
     } else {
+        status = wx_need_view(core, appid, &err);
+    }
+    if (status == WXTP_OK) {
         status = list_jobs(core, &filter, &v, &err);
     }
     return wx_leave(&door, status, &err, error);
@@ -288,6 +306,11 @@ static const char *text_of(const char *text)
 const char *wxtp_job_id(const wxtp_job *job)
 {
     return text_of(job->row.id);
+}
+
+const char *wxtp_job_platform(const wxtp_job *job)
+{
+    return text_of(job->row.platform);
 }
 
 const char *wxtp_job_tenant(const wxtp_job *job)

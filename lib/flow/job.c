@@ -73,6 +73,13 @@ static wxtp_status no_such_job(const char *job_id, wx_err *err)
     return wx_fail(err, WXTP_ERR_NOT_FOUND, "there is no job %s", job_id);
 }
 
+static wxtp_status of_another(const wxtp_job_row *row, wx_err *err)
+{
+    wx_fail(err, WXTP_ERR_NOT_FOUND, "job %s is one of platform %s", row->id, row->platform);
+    wx_err_hint(err, "name that platform: --component %s", row->platform);
+    return err->status;
+}
+
 wxtp_status wx_job_read(wx_core *core, wxtp_tx *tx, const char *job_id, wxtp_job **job, wx_err *err)
 {
     wxtp_job_row row;
@@ -84,8 +91,9 @@ wxtp_status wx_job_read(wx_core *core, wxtp_tx *tx, const char *job_id, wxtp_job
     if (status != WXTP_OK) {
         return wx_store_fail(core, tx, status, "read the job", err);
     }
-    if (row.platform && row.platform[0] && strcmp(row.platform, core->settings.component) != 0) {
-        return no_such_job(job_id, err);
+    if (row.platform && row.platform[0] && core->settings.component[0] &&
+        strcmp(row.platform, core->settings.component) != 0) {
+        return of_another(&row, err);
     }
     return wx_job_copy(core, &row, job, err);
 }

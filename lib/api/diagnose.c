@@ -16,6 +16,7 @@
 #include "domain/token.h"
 #include "domain/token_component.h"
 #include "domain/vault.h"
+#include "flow/job.h"
 #include "port/keyfile.h"
 
 enum {
@@ -425,9 +426,10 @@ typedef struct paused {
     size_t count, decisions;
 } paused;
 
-static bool see_job(void *user, const wxtp_job_row *row)
+static bool see_job(void *user, const wxtp_job *job)
 {
     paused *p = user;
+    const wxtp_job_row *row = &job->row;
     p->count++;
     p->decisions += row->paused_by == WXTP_PAUSED_BY_SUSPECT_LIST ||
                     row->paused_by == WXTP_PAUSED_BY_UNKNOWN_ERRCODE ||
@@ -435,24 +437,12 @@ static bool see_job(void *user, const wxtp_job_row *row)
     return p->count < JOBS_MAX;
 }
 
-static wxtp_status count_paused(const doctor *d, paused *p, wx_err *err)
-{
-    const wxtp_job_filter filter = {
-        .platform = d->core->settings.component, .state = WXTP_JOB_PAUSED, .limit = JOBS_MAX};
-    WX_AUTO_SCOPE scope = {0};
-    if (wx_scope_begin(&scope, d->core, WXTP_TX_READ, err) != WXTP_OK) {
-        return err->status;
-    }
-    wxtp_status status = wx_ops(d->core)->job_list(scope.tx, &filter, see_job, p);
-    return status == WXTP_OK ? WXTP_OK : wx_store_fail(d->core, scope.tx, status, "list the jobs", err);
-}
-
 static void check_jobs(const doctor *d)
 {
     wx_err err = {0};
     paused p = {0};
     char detail[DETAIL_MAX];
-    if (count_paused(d, &p, &err) != WXTP_OK) {
+    if (wx_job_list(d->core, NULL, WXTP_JOB_PAUSED, NULL, JOBS_MAX, see_job, &p, &err) != WXTP_OK) {
         say_error(d, "jobs", WXTP_CHECK_FAIL, &err);
         return;
     }

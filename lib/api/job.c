@@ -143,39 +143,9 @@ wxtp_status wxtp_job_get(wxtp_platform *platform, const char *job_id, wxtp_job *
         status = wx_fail(&err, WXTP_ERR_INVALID, "a place for the job is needed");
     }
     if (status == WXTP_OK) {
-        status = wx_job_load(door.op.core, job_id, job, &err);
+        status = wx_job_look(door.op.core, job_id, 0, job, &err);
     }
     return wx_leave(&door, status, &err, error);
-}
-
-typedef struct visit {
-    const wx_core *core;
-    bool (*each)(void *user, const wxtp_job *job);
-    void *user;
-    bool with_building;
-} visit;
-
-/* A list that is still being read, or only counted, is no job yet. */
-static bool show_job(void *user, const wxtp_job_row *row)
-{
-    const visit *v = user;
-    const wxtp_job job = {.row = *row, .done_word = wx_job_done_word(v->core, row->call)};
-    return (row->state == WXTP_JOB_BUILDING && !v->with_building) || v->each(v->user, &job);
-}
-
-static wxtp_status list_jobs(wx_core *core, const wxtp_job_filter *filter, visit *v, wx_err *err)
-{
-    WX_AUTO_SCOPE scope = {0};
-    wxtp_status status = wx_scope_begin(&scope, core, WXTP_TX_READ, err);
-    if (status != WXTP_OK) {
-        return status;
-    }
-    status = wx_ops(core)->job_list(scope.tx, filter, show_job, v);
-    if (status == WXTP_ERR_NOT_FOUND) {
-        return wx_fail(err, status, "there is no job %s to go on after",
-                       filter->after_id ? filter->after_id : "");
-    }
-    return status == WXTP_OK ? WXTP_OK : wx_store_fail(core, scope.tx, status, "list the jobs", err);
 }
 
 wxtp_status wxtp_job_list(wxtp_platform *platform, const char *appid, int state, const char *after_id,
@@ -188,12 +158,6 @@ wxtp_status wxtp_job_list(wxtp_platform *platform, const char *appid, int state,
         return wx_turned_away(platform, &err, error);
     }
     wx_core *core = door.op.core;
-    const wxtp_job_filter filter = {.platform = core->settings.component,
-                                    .appid = appid,
-                                    .state = state,
-                                    .after_id = after_id,
-                                    .limit = limit};
-    visit v = {.core = core, .each = each, .user = user, .with_building = state == WXTP_JOB_BUILDING};
     wxtp_status status = WXTP_OK;
     if (!each || limit == 0 || limit > JOBS_MAX || state < -1 || state > WXTP_JOB_CANCELLED) {
         status = wx_fail(&err, WXTP_ERR_INVALID,
@@ -202,7 +166,7 @@ wxtp_status wxtp_job_list(wxtp_platform *platform, const char *appid, int state,
         status = wx_need_view(core, appid, &err);
     }
     if (status == WXTP_OK) {
-        status = list_jobs(core, &filter, &v, &err);
+        status = wx_job_list(core, appid, state, after_id, limit, each, user, &err);
     }
     return wx_leave(&door, status, &err, error);
 }

@@ -115,6 +115,45 @@ wxtp_status wx_job_load(wx_core *core, const char *job_id, wxtp_job **job, wx_er
     return status == WXTP_OK ? wx_job_read(core, scope.tx, job_id, job, err) : status;
 }
 
+wxtp_status wx_job_as_told(wx_core *core, wxtp_tx *tx, int64_t ended, wxtp_job *job, wx_err *err)
+{
+    char name[WX_JOB_LEASE_NAME_MAX];
+    wxtp_job_row *row = &job->row;
+    if (row->state != WXTP_JOB_RUNNING || row->pending == 0) {
+        return WXTP_OK;
+    }
+    wx_job_lease_name(name, row->id);
+    wxtp_lease lease = {.name = name};
+    const wxtp_status status = wx_ops(core)->lease_holder(tx, &lease);
+    if (status != WXTP_OK && status != WXTP_ERR_NOT_FOUND) {
+        return wx_store_fail(core, tx, status, "read the lease of a job", err);
+    }
+    if (status == WXTP_ERR_NOT_FOUND || lease.fence == ended) {
+        row->state = WXTP_JOB_PAUSED;
+        row->paused_by = WXTP_PAUSED_BY_INTERRUPTED;
+        row->error_message = "the process that ran the job has ended";
+    }
+    return WXTP_OK;
+}
+
+wxtp_status wx_job_look(wx_core *core, const char *job_id, int64_t ended, wxtp_job **job, wx_err *err)
+{
+    WX_AUTO_JOB *found = NULL;
+    WX_AUTO_SCOPE scope = {0};
+    *job = NULL;
+    wxtp_status status = wx_scope_begin(&scope, core, WXTP_TX_READ, err);
+    if (status == WXTP_OK) {
+        status = wx_job_read(core, scope.tx, job_id, &found, err);
+    }
+    if (status == WXTP_OK) {
+        status = wx_job_as_told(core, scope.tx, ended, found, err);
+    }
+    if (status == WXTP_OK) {
+        *job = WX_TAKE(found);
+    }
+    return status;
+}
+
 void wx_job_lease_name(char name[WX_JOB_LEASE_NAME_MAX], const char *job_id)
 {
     (void)snprintf(name, WX_JOB_LEASE_NAME_MAX, "job:%s", job_id);

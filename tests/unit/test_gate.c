@@ -520,7 +520,8 @@ static void I6_a_restricted_account_is_not_active(void **state)
     fake_http_on(&fx->http, INFO_PATH, NULL, -1, info_yes);
     refuse_by_wechat(fx, FIXTURE_COMPONENT, 50002, &err);
     assert_string_equal(err.kind, "account_not_active");
-    assert_refused(fx, WXTP_ERR_REFUSED, "refused_by_wechat");
+    assert_non_null(strstr(err.hint, "tenant sync " APPID));
+    assert_refused(fx, WXTP_ERR_REFUSED, "account_not_active"); /* as kept */
 }
 
 static void put_own(fixture *fx, wxtp_tristate declared)

@@ -74,6 +74,13 @@ class Network(JobCase):
         self.assertGreater(time.monotonic() - begun, 1, "it backs off")
         self.goes_on(job)
 
+    def test_a_server_that_hangs_is_waited_for_no_longer_than_told(self):
+        begun = time.monotonic()
+        job = self.outage("--max-wait", "2", "--timeout", "2", delay_ms=20000)
+        self.assertEqual(job["calls"], 1)
+        self.assertLess(time.monotonic() - begun, 6)
+        self.goes_on(job)
+
     def test_errcode_minus_1_is_tried_again(self):
         self.sim.fault(UNBLACKLIST, appid=self.appid, errcode=-1, count=2)
         self.ended(self.unblacklist("--file", self.list_file(openids(1, 20))), 0, "done", unblacklisted=20, calls=3)

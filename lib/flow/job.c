@@ -262,6 +262,9 @@ wxtp_status wx_job_pause_err(const wxtp_job_row *row, wx_err *err)
         wx_fail(err, status, "%s", row->error_message[0] ? row->error_message : "the job is paused");
         char hint[sizeof(err->hint)];
         wx_copy(hint, sizeof(hint), row->error_hint[0] ? row->error_hint : err->hint);
+        if (status == WXTP_ERR_INTERRUPTED) {
+            wx_copy(hint, sizeof(hint), "Resume the job to go on where it stopped.");
+        }
         if (row->error_kind[0]) {
             wx_err_kind(err, row->error_kind);
         }

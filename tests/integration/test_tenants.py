@@ -72,6 +72,21 @@ class Tenants(unittest.TestCase):
                 scene.must("tenant", "sync", A)
                 self.assertTrue(self.show(scene, A)["calls"]["batchUnblacklist"]["allowed"])
 
+    def test_a_sync_that_is_stopped_has_no_job_to_resume(self):
+        with Scene() as scene:
+            scene.ready()
+            scene.onboard(A)
+            scene.onboard(B)
+            scene.sim.fault(INFO, hold=True, count=1)
+            child = scene.start("tenant", "sync", A, B, "--json", "--concurrency", "1")
+            scene.sim.wait(INFO, held=1)
+            taken_signal(child, signal.SIGINT)
+            scene.sim.release()
+            ran = scene.finish(child)
+            self.assertEqual((ran.code, ran.error["kind"]), (130, "interrupted"), ran)
+            self.assertNotIn("job", ran.error["hint"], ran)
+            self.assertTrue(ran.error["hint"])
+
     def test_I5_an_exchange_whose_answer_is_lost_is_recovered(self):
         with Scene() as scene:
             scene.ready()

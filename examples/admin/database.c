@@ -81,6 +81,10 @@ static int resolve_bases(ad_app *app)
     app->api_base = strdup(api.text);
     app->cloud_base = strdup(cloud.text);
     app->proxy = ad_given(app, OPT_PROXY) ? ad_text(app, OPT_PROXY) : ad_url_proxy(&api);
+    problem = app->proxy ? ad_url_proxy_problem(app->proxy) : NULL;
+    if (problem) /* it may hold a password: it is not shown */
+        return ad_fail_usage(&app->failure, "write SCHEME://HOST:PORT or HOST:PORT", "%s %s",
+                             ad_given(app, OPT_PROXY) ? "--proxy" : "the proxy of the environment", problem);
     return app->api_base && app->cloud_base ? AD_EXIT_OK : ad_fail_nomem(&app->failure);
 }
 

@@ -39,15 +39,22 @@ typedef struct doctor {
     bool has_token;     /* a component token is to be had */
 } doctor;
 
+static void say_kind(const doctor *d, const char *name, wxtp_check_status status, const char *kind,
+                     const char *detail, const char *hint)
+{
+    const bool ok = status == WXTP_CHECK_OK;
+    d->visit(d->user, name, status, ok ? "" : kind, detail, ok ? "" : hint);
+}
+
 static void say(const doctor *d, const char *name, wxtp_check_status status, const char *detail,
                 const char *hint)
 {
-    d->visit(d->user, name, status, detail, status == WXTP_CHECK_OK ? "" : hint);
+    say_kind(d, name, status, wx_status_kind(WXTP_ERR_CONFIGURATION), detail, hint);
 }
 
 static void say_error(const doctor *d, const char *name, wxtp_check_status status, const wx_err *err)
 {
-    say(d, name, status, err->message, err->hint);
+    say_kind(d, name, status, err->kind, err->message, err->hint);
 }
 
 /* ---- This machine ---- */
@@ -197,7 +204,8 @@ static void check_ticket(const doctor *d, const wxtp_ticket_row *ticket)
         "WeChat pushes one every 10 minutes: check that the authorization-event URL on the "
         "platform's page reaches this store's program, and that Token and EncodingAESKey match.";
     if (ticket->received_ms == 0) {
-        say(d, "ticket", WXTP_CHECK_FAIL, "no component_verify_ticket has come yet", hint);
+        say_kind(d, "ticket", WXTP_CHECK_FAIL, wx_status_kind(WXTP_ERR_TICKET),
+                 "no component_verify_ticket has come yet", hint);
         return;
     }
     int64_t age_s = (wx_wall_ms(d->core) - ticket->received_ms) / 1000;
@@ -206,11 +214,11 @@ static void check_ticket(const doctor *d, const wxtp_ticket_row *ticket)
                    age_s > WX_TICKET_LIFE_S   ? ", and has expired"
                    : age_s > WX_TICKET_LATE_S ? ": the next one is late, this one serves for 12 h"
                                               : "");
-    say(d, "ticket",
-        age_s > WX_TICKET_LIFE_S   ? WXTP_CHECK_FAIL
-        : age_s > WX_TICKET_LATE_S ? WXTP_CHECK_WARN
-                                   : WXTP_CHECK_OK,
-        detail, hint);
+    say_kind(d, "ticket",
+             age_s > WX_TICKET_LIFE_S   ? WXTP_CHECK_FAIL
+             : age_s > WX_TICKET_LATE_S ? WXTP_CHECK_WARN
+                                        : WXTP_CHECK_OK,
+             wx_status_kind(WXTP_ERR_TICKET), detail, hint);
 }
 
 static void check_component_token(doctor *d)
@@ -314,7 +322,8 @@ static void check_api_bare(const doctor *d)
     } else {
         (void)snprintf(detail, sizeof(detail), "%s cannot be reached: %s", core->settings.api_base,
                        answer.detail);
-        say(d, "api", WXTP_CHECK_FAIL, detail, "Check the network, DNS, the proxy and the CA file.");
+        say_kind(d, "api", WXTP_CHECK_FAIL, wx_status_kind(WXTP_ERR_UNAVAILABLE), detail,
+                 "Check the network, DNS, the proxy and the CA file.");
     }
     core->http.release(core->http.user, &answer);
 }

@@ -48,8 +48,8 @@ void wx_patience_destroy(wx_patience *patience)
     pthread_mutex_destroy(&patience->lock);
 }
 
-/* With the lock held. A stretch that ends before one that is counted has been seen by then: so it is enough
- * to remember the last. */
+/* With the lock held. Stretches are counted when they end, so that what overlaps touches the last one
+ * counted: to remember that one is enough. */
 static void count(wx_patience *patience, int64_t from, int64_t to)
 {
     if (from > patience->counted_to_ms) {

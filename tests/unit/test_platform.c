@@ -342,9 +342,10 @@ static void answer_when_let_go(void *user, const fake_request *request, fake_rep
     (void)pthread_mutex_unlock(&h->lock);
 }
 
-static void ignore_check(void *user, const char *name, wxtp_check_status status, const char *detail,
-                         const char *hint)
+static void ignore_check(void *user, const char *name, wxtp_check_status status, const char *kind,
+                         const char *detail, const char *hint)
 {
+    (void)kind;
     (void)user;
     (void)name;
     (void)status;

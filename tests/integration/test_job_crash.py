@@ -42,6 +42,8 @@ class Crashes(JobCase):
             pass
         child.kill()
         child.wait(timeout=20)
+        # What it had sent may not have been read yet: that is its call too, and not the next run's.
+        until(lambda: self.sim.open_connections() == 0, "the simulator has taken what the dead one sent")
         self.bounds.append(self.made())
 
     def resume(self, job_id, *more):

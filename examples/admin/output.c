@@ -82,7 +82,10 @@ static char *printable(const char *text)
 
     while (copy && *text) {
         size_t bad = ad_unprintable(text);
-        *to++ = bad ? '?' : *text;
+        *to = *text;
+        if (bad)
+            *to = '?';
+        to++;
         text += bad ? bad : 1;
     }
     if (copy)
@@ -203,10 +206,9 @@ void ad_list_row(ad_list *list, const char *const *cells)
         line = scols_table_new_line(list->table, NULL);
     for (size_t i = 0; line && i < list->columns; i++) {
         char *cell = printable(cells[i]);
-        if (!cell || scols_line_refer_data(line, i, cell) != 0) {
-            free(cell);
+        if (!cell || scols_line_set_data(line, i, cell) != 0)
             line = NULL;
-        }
+        free(cell);
     }
     if (!line)
         list->no_memory = true;

@@ -215,8 +215,7 @@ const char *wx_gate_judge(const wx_gate_facts *facts, char hint[WX_HINT_MAX])
         if (!conditions[i].fails(facts)) {
             continue;
         }
-        const bool alone = facts->tenant && wx_tenant_without_profile(&facts->tenant->row);
-        if (alone && conditions[i].hint_alone) {
+        if (conditions[i].hint_alone && wx_tenant_without_profile(&facts->tenant->row)) {
             write_hint(conditions[i].hint_alone, facts->tenant->row.appid, hint);
         } else if (conditions[i].hint) {
             write_hint(conditions[i].hint, facts->tenant ? facts->tenant->row.appid : "", hint);

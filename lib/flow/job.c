@@ -77,7 +77,7 @@ static wxtp_status of_another(const wxtp_job_row *row, wx_err *err)
 {
     wx_fail(err, WXTP_ERR_NOT_FOUND, "job %s is one of platform %s", row->id, row->platform);
     wx_err_hint(err, "name that platform: --component %s", row->platform);
-    return err->status;
+    return WXTP_ERR_NOT_FOUND;
 }
 
 wxtp_status wx_job_read(wx_core *core, wxtp_tx *tx, const char *job_id, wxtp_job **job, wx_err *err)

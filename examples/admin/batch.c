@@ -138,12 +138,33 @@ static int forecast_jobs(batch *b, ad_rejects *rejects)
     return code;
 }
 
+/* An appid of which it is not clear whose tenant it is: a usage error, before anything is done. */
+static int need_clear(const batch *b)
+{
+    ad_app *app = b->app;
+
+    if (ad_text(app, OPT_COMPONENT)) /* then it is clear */
+        return AD_EXIT_OK;
+    for (size_t i = 0; i < b->file.count && !ad_signal_seen(); i++) {
+        wxtp_tenant *tenant = NULL;
+        wxtp_error *error = NULL;
+        wxtp_status status = wxtp_tenant_get(app->platform, b->file.tenants[i].appid, &tenant, &error);
+        wxtp_tenant_free(tenant);
+        if (status == WXTP_ERR_AMBIGUOUS)
+            return ad_fail_take(&app->failure, status, &error);
+        wxtp_error_free(error);
+    }
+    return ad_signal_seen() ? ad_fail_interrupted(&app->failure) : AD_EXIT_OK;
+}
+
 static int work(batch *b)
 {
     ad_app *app = b->app;
     ad_rejects rejects;
-    int code = ad_rejects_open(&rejects, app);
+    int code = need_clear(b);
 
+    if (code == AD_EXIT_OK)
+        code = ad_rejects_open(&rejects, app);
     if (code != AD_EXIT_OK)
         return code;
     code = ad_given(app, OPT_DRY_RUN) ? forecast_jobs(b, &rejects) : run_jobs(b, &rejects);

@@ -22,27 +22,42 @@ static void put_json(ad_list *list, const wxtp_audit_row *row)
     ad_list_row_end(list);
 }
 
+/* The rid has its own column: "invalid openid rid: 1-2-3" without its end. */
+static void without_rid(char *to, size_t size, const char *errmsg, const char *rid)
+{
+    static const char mark[] = "rid:";
+    char *at, *after;
+
+    ad_copy(to, size, errmsg);
+    at = *rid ? strstr(to, rid) : NULL;
+    if (!at)
+        return;
+    after = at + strlen(rid);
+    while (at > to && at[-1] == ' ')
+        at--;
+    if ((size_t)(at - to) >= sizeof mark - 1 && strncmp(at - (sizeof mark - 1), mark, sizeof mark - 1) == 0)
+        at -= sizeof mark - 1;
+    while (at > to && strchr(" ,", at[-1]))
+        at--;
+    memmove(at, after, strlen(after) + 1);
+}
+
 static bool on_row(void *user, const wxtp_audit_row *row)
 {
     ad_list *list = user;
-    char time[AD_TIME_SIZE], openids[24], errcode[24], duration[24];
+    char time[AD_TIME_SIZE], openids[24], errcode[24], duration[24], errmsg[1024];
+    const char *rid = row->rid ? row->rid : "";
 
     if (ad_list_json(list)) {
         put_json(list, row);
         return ad_output_ok(list->app);
     }
     ad_time_local(row->time_ms, time);
+    without_rid(errmsg, sizeof errmsg, row->errmsg ? row->errmsg : "", rid);
     snprintf(openids, sizeof openids, "%lld", (long long)row->openids);
     snprintf(errcode, sizeof errcode, "%lld", (long long)row->errcode);
     snprintf(duration, sizeof duration, "%lld", (long long)row->duration_ms);
-    const char *cells[COLUMNS] = {time,
-                                  row->appid,
-                                  row->call,
-                                  openids,
-                                  errcode,
-                                  row->errmsg ? row->errmsg : "",
-                                  row->rid ? row->rid : "",
-                                  duration};
+    const char *cells[COLUMNS] = {time, row->appid, row->call, openids, errcode, errmsg, rid, duration};
     ad_list_row(list, cells);
     return ad_output_ok(list->app);
 }

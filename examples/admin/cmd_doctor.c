@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 typedef struct check {
-    char *name, *detail, *hint;
+    char *name, *kind, *detail, *hint;
     wxtp_check_status status;
 } check;
 
@@ -17,7 +17,8 @@ typedef struct checks {
     bool no_memory;
 } checks;
 
-static void add(void *user, const char *name, wxtp_check_status status, const char *detail, const char *hint)
+static void add(void *user, const char *name, wxtp_check_status status, const char *kind, const char *detail,
+                const char *hint)
 {
     checks *all = user;
     check *rows = realloc(all->rows, (all->count + 1) * sizeof *rows);
@@ -29,10 +30,11 @@ static void add(void *user, const char *name, wxtp_check_status status, const ch
     all->rows = rows;
     check *row = &rows[all->count++];
     row->name = strdup(name);
+    row->kind = strdup(kind && *kind ? kind : "configuration");
     row->detail = strdup(detail ? detail : "");
     row->hint = strdup(hint ? hint : "");
     row->status = status;
-    all->no_memory = all->no_memory || !row->name || !row->detail || !row->hint;
+    all->no_memory = all->no_memory || !row->name || !row->kind || !row->detail || !row->hint;
     all->failed += status == WXTP_CHECK_FAIL ? 1 : 0;
 }
 
@@ -43,7 +45,7 @@ static void add_sqlite(checks *all)
 
     snprintf(text, sizeof text, "SQLite %s %s", wxtp_sqlite_version(),
              bug ? "has the WAL-reset bug; the store works around it" : "has no WAL-reset bug");
-    add(all, "sqlite", bug ? WXTP_CHECK_WARN : WXTP_CHECK_OK, text,
+    add(all, "sqlite", bug ? WXTP_CHECK_WARN : WXTP_CHECK_OK, "", text,
         bug ? "use SQLite 3.51.3, 3.50.7, 3.44.6 or newer" : "");
 }
 
@@ -56,12 +58,14 @@ static void examine_closed(ad_app *app, checks *all)
     if (!ad_database_there(app)) {
         char text[512];
         snprintf(text, sizeof text, "there is none at %s", app->db_path);
-        add(all, "database", WXTP_CHECK_FAIL, text, "check --db, or make one with wxtp-admin platform set");
+        add(all, "database", WXTP_CHECK_FAIL, "store", text,
+            "check --db, or make one with wxtp-admin platform set");
         return;
     }
     if (key)
-        add(all, "database", WXTP_CHECK_OK, app->db_path, "");
-    add(all, key ? "key" : "database", WXTP_CHECK_FAIL, app->failure.message, app->failure.hint);
+        add(all, "database", WXTP_CHECK_OK, "", app->db_path, "");
+    add(all, key ? "key" : "database", WXTP_CHECK_FAIL, app->failure.kind, app->failure.message,
+        app->failure.hint);
 }
 
 static const char *word(wxtp_check_status status)
@@ -114,8 +118,8 @@ static void fail_by_first(ad_app *app, const checks *all)
         const check *row = &all->rows[i];
         if (row->status != WXTP_CHECK_FAIL)
             continue;
-        ad_fail(&app->failure, AD_EXIT_INTERNAL, "configuration", row->hint,
-                "%zu of %zu checks failed: %s: %s", all->failed, all->count, row->name, row->detail);
+        ad_fail(&app->failure, AD_EXIT_INTERNAL, row->kind, row->hint, "%zu of %zu checks failed: %s: %s",
+                all->failed, all->count, row->name, row->detail);
         return;
     }
 }
@@ -147,7 +151,7 @@ int ad_doctor(ad_app *app)
         if (status == WXTP_ERR_INTERRUPTED)
             code = ad_fail_take(&app->failure, status, &error);
         else if (status != WXTP_OK)
-            add(&all, "diagnosis", WXTP_CHECK_FAIL,
+            add(&all, "diagnosis", WXTP_CHECK_FAIL, error ? wxtp_error_kind(error) : "internal",
                 error ? wxtp_error_message(error) : wxtp_status_name(status),
                 error ? wxtp_error_hint(error) : "");
         wxtp_error_free(error);
@@ -158,6 +162,7 @@ int ad_doctor(ad_app *app)
     int told = tell(app, &all);
     for (size_t i = 0; i < all.count; i++) {
         free(all.rows[i].name);
+        free(all.rows[i].kind);
         free(all.rows[i].detail);
         free(all.rows[i].hint);
     }

@@ -1,6 +1,7 @@
 /* Lists of openids to work through: unblacklist, blacklist, job. */
 #include "batch.h"
 #include "commands.h"
+#include "database.h"
 #include "dry_run.h"
 #include "job_run.h"
 #include "openid_file.h"
@@ -370,7 +371,9 @@ int ad_job_resume(ad_app *app)
 
     if (ad_given(app, OPT_ALL))
         return resume_all(app);
-    int code = ad_rejects_open(&rejects, app);
+    int code = ad_choose_by_job(app, app->line.args[0]);
+    if (code == AD_EXIT_OK)
+        code = ad_rejects_open(&rejects, app);
     if (code != AD_EXIT_OK)
         return code;
     code = ad_job_run_and_print(app, app->line.args[0], failed ? WXTP_JOB_RETRY_FAILED : WXTP_JOB_RESUME,

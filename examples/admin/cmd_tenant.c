@@ -38,7 +38,10 @@ int ad_tenant_add(ad_app *app)
     }
     wxtp_status status = wxtp_tenant_add(app->platform, read.text ? read.text : given, &tenant, &error);
     ad_secret_free(&read);
-    code = status == WXTP_OK ? ad_tenant_print(app, tenant) : ad_fail_take(&app->failure, status, &error);
+    code = tenant ? ad_tenant_print(app, tenant) : AD_EXIT_OK;
+    if (code == AD_EXIT_OK && status != WXTP_OK)
+        code = ad_fail_take(&app->failure, status, &error);
+    wxtp_error_free(error);
     wxtp_tenant_free(tenant);
     return code;
 }
@@ -210,7 +213,7 @@ static bool on_synced(void *user, int64_t done, int64_t total)
     syncing *s = user;
 
     ad_progress_show(&s->progress, done, total, s->failures);
-    return !ad_signal_seen();
+    return true; /* a signal stops the platform, which knows whether something is left undone */
 }
 
 static void print_sync(syncing *s, const wxtp_sync_result *result)

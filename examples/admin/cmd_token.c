@@ -122,6 +122,9 @@ static void fail_item(refreshing *r, item *i, wxtp_status status, wxtp_error **e
     ad_fail_take(&failure, status, error);
     if (!failure.tenant[0])
         ad_copy(failure.tenant, sizeof failure.tenant, i->appid);
+    /* Whose token it is was not for the caller to say: it is one that failed among all. */
+    if (r->app->line.arg_count == 0 && failure.exit_code == AD_EXIT_USAGE)
+        failure.exit_code = AD_EXIT_PARTIAL;
     i->failure = malloc(sizeof *i->failure);
     pthread_mutex_lock(&r->lock);
     if (i->failure)
@@ -219,6 +222,11 @@ static int refresh(refreshing *r)
     while (r->first < r->count && code == AD_EXIT_OK) {
         size_t count = r->count - r->first;
         read_generations(r, r->first);
+        if (r->worst.exit_code == AD_EXIT_USAGE) { /* then nothing is done */
+            app->failure = r->worst;
+            code = r->worst.exit_code;
+            break;
+        }
         ad_progress_add(&r->progress, 0, (int64_t)count, 0);
         ad_pool_run(app, count, refresh_one, r);
         r->first += count;

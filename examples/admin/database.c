@@ -81,6 +81,10 @@ static int resolve_bases(ad_app *app)
     app->api_base = strdup(api.text);
     app->cloud_base = strdup(cloud.text);
     app->proxy = ad_given(app, OPT_PROXY) ? ad_text(app, OPT_PROXY) : ad_url_proxy(&api);
+    problem = app->proxy ? ad_url_proxy_problem(app->proxy) : NULL;
+    if (problem) /* it may hold a password: it is not shown */
+        return ad_fail_usage(&app->failure, "write SCHEME://HOST:PORT or HOST:PORT", "%s %s",
+                             ad_given(app, OPT_PROXY) ? "--proxy" : "the proxy of the environment", problem);
     return app->api_base && app->cloud_base ? AD_EXIT_OK : ad_fail_nomem(&app->failure);
 }
 
@@ -276,15 +280,17 @@ static bool count_component(void *user, const char *appid)
     return true;
 }
 
-int ad_need_component(ad_app *app)
+int ad_need_component(ad_app *app, ad_component_need need)
 {
     components all = {ad_text(app, OPT_COMPONENT), 0, false};
     wxtp_error *error = NULL;
-    wxtp_status status = wxtp_platform_each(app->platform, count_component, &all, &error);
 
+    if (need == AD_COMPONENT_NONE || (need == AD_COMPONENT_KNOWN && !all.wanted))
+        return AD_EXIT_OK;
+    wxtp_status status = wxtp_platform_each(app->platform, count_component, &all, &error);
     if (status != WXTP_OK)
         return ad_fail_take(&app->failure, status, &error);
-    if (all.count == 0)
+    if (all.count == 0 && need == AD_COMPONENT_ONE)
         return ad_fail(&app->failure, AD_EXIT_CREDENTIALS, "configuration",
                        "set it up: wxtp-admin platform set", "no third-party platform is set up");
     if (all.wanted && !all.found)
@@ -294,4 +300,18 @@ int ad_need_component(ad_app *app)
         return ad_fail_usage(&app->failure, "name one with --component",
                              "the database has %zu third-party platforms", all.count);
     return AD_EXIT_OK;
+}
+
+int ad_choose_by_job(ad_app *app, const char *job_id)
+{
+    wxtp_job *job = NULL;
+    wxtp_error *error = NULL;
+
+    if (*wxtp_platform_component(app->platform))
+        return AD_EXIT_OK;
+    wxtp_status status = wxtp_job_get(app->platform, job_id, &job, &error);
+    if (status == WXTP_OK && *wxtp_job_platform(job))
+        status = wxtp_platform_choose(app->platform, wxtp_job_platform(job), &error);
+    wxtp_job_free(job);
+    return status == WXTP_OK ? AD_EXIT_OK : ad_fail_take(&app->failure, status, &error);
 }

@@ -19,7 +19,9 @@ typedef enum ad_open_mode {
 /* Opens `app->platform`. */
 int ad_database_open(ad_app *app, ad_open_mode mode);
 void ad_database_close(ad_app *app);
-/* Fails unless a third-party platform is chosen. */
-int ad_need_component(ad_app *app);
+/* Fails unless the third-party platform that a command asks for is there. */
+int ad_need_component(ad_app *app, ad_component_need need);
+/* Chooses the platform of a job where none is named. */
+int ad_choose_by_job(ad_app *app, const char *job_id);
 
 #endif

@@ -17,6 +17,22 @@ void ad_copy(char *to, size_t size, const char *text)
     to[length] = '\0';
 }
 
+size_t ad_unprintable(const char *text)
+{
+    const unsigned char *c = (const unsigned char *)text;
+
+    if (c[0] < 0x20 || c[0] == 0x7F)
+        return 1;
+    if ((c[0] == 0xC2 && c[1] >= 0x80 && c[1] <= 0x9F) || /* U+0080 to U+009F */
+        (c[0] == 0xD8 && c[1] == 0x9C))                   /* U+061C */
+        return 2;
+    if (c[0] == 0xE2 && c[1] == 0x80 && (c[2] == 0x8E || c[2] == 0x8F || (c[2] >= 0xA8 && c[2] <= 0xAE)))
+        return 3; /* U+200E, U+200F; line and paragraph ends, U+202A to U+202E */
+    if (c[0] == 0xE2 && c[1] == 0x81 && c[2] >= 0xA6 && c[2] <= 0xA9)
+        return 3; /* U+2066 to U+2069 */
+    return 0;
+}
+
 /* What to do where nothing better is known. */
 static const char *usual_hint(const char *kind)
 {
@@ -271,9 +287,10 @@ void ad_failure_json(ad_json *json, const char *key, const ad_failure *failure)
 /* One line: what could break it or move the cursor is left out. */
 static void put_line_text(FILE *to, const char *text)
 {
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        fputc(c < 0x20 || c == 0x7F ? ' ' : c, to);
+    while (*text) {
+        size_t bad = ad_unprintable(text);
+        fputc(bad ? ' ' : *text, to);
+        text += bad ? bad : 1;
     }
 }
 

@@ -52,6 +52,10 @@ void ad_failure_json(ad_json *json, const char *key, const ad_failure *failure);
 /* The last lines of stderr. */
 void ad_failure_print(const ad_failure *failure, bool json);
 
+/* The bytes of a character that moves the cursor or turns text round (control and bidi characters) at the
+ * beginning of `text`; 0: there is none. */
+size_t ad_unprintable(const char *text);
+
 /* Copies text, cut between characters where it does not fit. */
 void ad_copy(char *to, size_t size, const char *text);
 

@@ -1,4 +1,5 @@
 #include "job_run.h"
+#include "last_words.h"
 #include "pool.h"
 #include "progress.h"
 #include <pthread.h>
@@ -130,12 +131,15 @@ static bool on_progress(void *user, const wxtp_job *job)
 int ad_job_run_and_print(ad_app *app, const char *job_id, wxtp_job_run_mode mode, ad_rejects *rejects)
 {
     ad_progress progress;
+    ad_last_words last;
     wxtp_job *job = NULL;
     wxtp_error *error = NULL;
     ad_failure judged;
 
     ad_progress_begin(&progress, app, "openids");
+    ad_last_words_begin(&last, app, job_id);
     wxtp_status status = wxtp_job_run(app->platform, job_id, mode, on_progress, &progress, &job, &error);
+    ad_last_words_end(&last);
     ad_progress_end(&progress);
     int code = ad_job_judge(job, status, &error, &judged);
     /* A wrong use has no result; whatever happened to a run has one. */

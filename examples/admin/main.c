@@ -1,6 +1,7 @@
 /* wxtp-admin: administers the tenants of a WeChat third-party platform. */
 #include "commands.h"
 #include "database.h"
+#include "last_words.h"
 #include "output.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -81,9 +82,7 @@ static int open_for(ad_app *app, const ad_command *command)
         return ad_fail(&app->failure, AD_EXIT_USAGE, "not_found", "check --db", "database %s does not exist",
                        app->db_path);
     code = ad_database_open(app, command->database == AD_DB_EXISTING ? AD_OPEN_MIGRATE : AD_OPEN_CREATE);
-    if (code == AD_EXIT_OK && command->component)
-        code = ad_need_component(app);
-    return code;
+    return code == AD_EXIT_OK ? ad_need_component(app, command->component) : code;
 }
 
 static int run_command(ad_app *app)
@@ -135,8 +134,9 @@ static void free_app(ad_app *app)
 int main(int argc, char **argv)
 {
     ad_app app = {0};
-    int code;
+    int code, stopped_code = 0;
 
+    bool stopped = ad_last_words_take(&argc, &argv, &stopped_code);
     app.umask = umask(077);
     if (!open_standard_files())
         return AD_EXIT_INTERNAL;
@@ -154,6 +154,8 @@ int main(int argc, char **argv)
         code = run_line(&app, argc, argv);
     ad_database_close(&app);
     code = ad_output_close(&app, code);
+    if (stopped)
+        code = ad_last_words_fail(&app, stopped_code);
     if (code != AD_EXIT_OK)
         ad_failure_print(&app.failure, app.json);
     free_app(&app);

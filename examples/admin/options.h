@@ -96,6 +96,13 @@ typedef enum ad_database_need {
     AD_DB_BY_ITSELF, /* the command opens it, or needs none */
 } ad_database_need;
 
+/* What a command asks of the third-party platform. */
+typedef enum ad_component_need {
+    AD_COMPONENT_NONE,  /* nothing, whatever --component says */
+    AD_COMPONENT_KNOWN, /* one that is named must be there; the library says where one is needed */
+    AD_COMPONENT_ONE,   /* cannot do without */
+} ad_component_need;
+
 /* One option of one command. */
 typedef struct ad_use {
     ad_option_id id;
@@ -112,8 +119,8 @@ typedef struct ad_command {
     ad_run *check; /* what else a line must hold; asked before a database is opened; NULL: nothing */
     int least_args, most_args; /* -1: any number */
     ad_database_need database;
-    bool component; /* cannot do without a third-party platform */
-    bool list;      /* --json=lines is allowed */
+    ad_component_need component;
+    bool list; /* --json=lines is allowed */
     ad_use uses[AD_USES_MAX];
     size_t use_count;
 } ad_command;

@@ -68,10 +68,29 @@ bool ad_color_wanted(const ad_app *app, int fd)
 
 void ad_put_text(FILE *to, const char *text)
 {
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        fputc(c < 0x20 || c == 0x7F ? '?' : c, to);
+    while (*text) {
+        size_t bad = ad_unprintable(text);
+        fputc(bad ? '?' : *text, to);
+        text += bad ? bad : 1;
     }
+}
+
+/* A copy without what must not reach a terminal. */
+static char *printable(const char *text)
+{
+    char *copy = malloc(strlen(text) + 1), *to = copy;
+
+    while (copy && *text) {
+        size_t bad = ad_unprintable(text);
+        *to = *text;
+        if (bad)
+            *to = '?';
+        to++;
+        text += bad ? bad : 1;
+    }
+    if (copy)
+        *to = '\0';
+    return copy;
 }
 
 void ad_field(const ad_app *app, const char *name, const char *value)
@@ -186,8 +205,10 @@ void ad_list_row(ad_list *list, const char *const *cells)
     if (list->table || make_table(list))
         line = scols_table_new_line(list->table, NULL);
     for (size_t i = 0; line && i < list->columns; i++) {
-        if (scols_line_set_data(line, i, cells[i]) != 0)
+        char *cell = printable(cells[i]);
+        if (!cell || scols_line_set_data(line, i, cell) != 0)
             line = NULL;
+        free(cell);
     }
     if (!line)
         list->no_memory = true;

@@ -6,6 +6,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Whatever its name: it would be emptied before it is read. */
+static bool is_list(int fd, const char *list)
+{
+    struct stat here, there;
+
+    if (!list || fstat(fd, &here) != 0 || !S_ISREG(here.st_mode))
+        return false;
+    if ((strcmp(list, "-") == 0 ? fstat(STDIN_FILENO, &there) : stat(list, &there)) != 0)
+        return false;
+    return here.st_dev == there.st_dev && here.st_ino == there.st_ino;
+}
+
 int ad_rejects_open(ad_rejects *rejects, ad_app *app)
 {
     memset(rejects, 0, sizeof *rejects);
@@ -24,6 +36,11 @@ int ad_rejects_open(ad_rejects *rejects, ad_app *app)
     }
     if (fd < 0)
         return ad_fail_file(&app->failure, "--rejects", rejects->path, errno);
+    if (!rejects->made && (is_list(fd, ad_text(app, OPT_FILE)) || is_list(fd, ad_text(app, OPT_BATCH)))) {
+        close(fd);
+        return ad_fail_usage(&app->failure, "name another file", "--rejects %s is the list itself",
+                             rejects->path);
+    }
     rejects->to = fdopen(fd, "w");
     if (!rejects->to) {
         close(fd);

@@ -11,6 +11,7 @@
 static _Atomic(wxtp_platform *) stopped_platform;
 static atomic_int first_signal;
 static atomic_bool lines_in_json;
+static _Atomic(char **) last_words;
 
 static void second(int number)
 {
@@ -19,7 +20,14 @@ static void second(int number)
     static const char json[] =
         "{\"error\":{\"kind\":\"interrupted\",\"message\":\"stopped at once\",\"hint\":\"an "
         "unfinished job goes on with wxtp-admin job resume\"}}\n";
+    static char codes[2][4] = {"130", "143"};
     bool as_json = atomic_load(&lines_in_json);
+    char **words = atomic_exchange(&last_words, NULL); /* a third signal ends it in any case */
+
+    if (words) {
+        words[AD_LAST_WORDS_CODE] = codes[number == SIGTERM];
+        execve("/proc/self/exe", words, environ);
+    }
     struct iovec parts[2] = {{(void *)"\n", isatty(STDERR_FILENO) ? 1 : 0}, /* leaves a progress bar alone */
                              {(void *)(as_json ? json : text), as_json ? sizeof json - 1 : sizeof text - 1}};
 
@@ -66,6 +74,11 @@ void ad_signals_attach(wxtp_platform *platform)
     atomic_store(&stopped_platform, platform);
     if (platform && ad_signal_seen())
         wxtp_platform_stop(platform);
+}
+
+void ad_signals_last_words(char **words)
+{
+    atomic_store(&last_words, words);
 }
 
 bool ad_signal_seen(void)

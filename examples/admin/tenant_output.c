@@ -240,54 +240,40 @@ int ad_tenant_print_appid(ad_app *app, const char *appid)
     return code;
 }
 
-typedef struct declared {
-    ad_app *app;
-    const char *appid;
-    bool authorizer; /* the platform has one too */
-    bool print;
-} declared;
-
-static bool see_declared(void *user, const wxtp_tenant *tenant)
+static void print_members(ad_app *app, const wxtp_tenant *tenant)
 {
-    declared *d = user;
-    int order = strcmp(wxtp_tenant_appid(tenant), d->appid);
-    bool authorizer = wxtp_tenant_credential(tenant) == WXTP_CREDENTIAL_AUTHORIZER;
+    ad_json json;
 
-    if (order == 0 && d->print && !authorizer) {
-        if (d->app->json) {
-            ad_json json;
-            ad_json_init(&json, d->app->out);
-            ad_json_object(&json, NULL);
-            ad_tenant_members(&json, tenant);
-            ad_json_end_object(&json);
-            ad_json_line_end(&json);
-        } else {
-            print_lines(d->app, tenant);
-        }
+    if (!app->json) {
+        print_lines(app, tenant);
+        return;
     }
-    d->authorizer = d->authorizer || (order == 0 && authorizer);
-    return order <= 0;
+    ad_json_init(&json, app->out);
+    ad_json_object(&json, NULL);
+    ad_tenant_members(&json, tenant);
+    ad_json_end_object(&json);
+    ad_json_line_end(&json);
 }
 
 /* Where the platform has a tenant of this appid too, the appid alone does not say which is meant: the gate
  * cannot be asked then. */
 int ad_tenant_print_declared(ad_app *app, const char *appid)
 {
-    declared d = {.app = app, .appid = appid};
-    char before[72];
+    wxtp_tenant *own = NULL, *meant = NULL;
     wxtp_error *error = NULL;
-    wxtp_status status = WXTP_OK;
+    int code = AD_EXIT_OK;
 
-    ad_copy(before, sizeof before, appid);
-    before[*before ? strlen(before) - 1 : 0] = '\0';
-    for (int pass = 0; pass < 2 && status == WXTP_OK; pass++) {
-        d.print = pass == 1;
-        status =
-            wxtp_tenant_list(app->platform, -1, -1, *before ? before : NULL, 10000, see_declared, &d, &error);
-        if (status == WXTP_OK && !d.authorizer)
-            return ad_tenant_print_appid(app, appid);
-    }
-    return status == WXTP_OK ? AD_EXIT_OK : ad_fail_take(&app->failure, status, &error);
+    wxtp_status status = wxtp_tenant_get_own(app->platform, appid, &own, &error);
+    if (status != WXTP_OK)
+        return ad_fail_take(&app->failure, status, &error);
+    status = wxtp_tenant_get(app->platform, appid, &meant, NULL);
+    if (status == WXTP_OK && wxtp_tenant_credential(meant) != WXTP_CREDENTIAL_AUTHORIZER)
+        code = ad_tenant_print(app, own);
+    else
+        print_members(app, own);
+    wxtp_tenant_free(own);
+    wxtp_tenant_free(meant);
+    return code;
 }
 
 void ad_list_tenant(ad_list *list, const wxtp_tenant *tenant)

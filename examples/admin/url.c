@@ -103,3 +103,28 @@ const char *ad_url_proxy(const ad_url *url)
     const char *proxy = url->https ? variable("https_proxy", "HTTPS_PROXY") : variable("http_proxy", NULL);
     return proxy ? proxy : variable("all_proxy", "ALL_PROXY");
 }
+
+const char *ad_url_proxy_problem(const char *text)
+{
+    static const char *const schemes[] = {"http", "https", "socks4", "socks4a", "socks5", "socks5h"};
+    const char *colon = strstr(text, "://"), *at, *end;
+    bool known = !colon;
+
+    for (const char *c = text; *c; c++) {
+        if ((unsigned char)*c <= 0x20 || (unsigned char)*c >= 0x7F)
+            return "has characters that no URL has";
+    }
+    for (size_t i = 0; colon && i < sizeof schemes / sizeof schemes[0]; i++) {
+        size_t length = strlen(schemes[i]);
+        known = known || ((size_t)(colon - text) == length && strncasecmp(text, schemes[i], length) == 0);
+    }
+    if (!known)
+        return "is of no kind of proxy: http, https, socks4, socks4a, socks5 or socks5h";
+    text = colon ? colon + 3 : text;
+    at = strrchr(text, '@'); /* behind a user's name and password */
+    text = at ? at + 1 : text;
+    end = text + strcspn(text, *text == '[' ? "]" : ":/");
+    if (end == text || (*text == '[' && *end != ']'))
+        return "has no host";
+    return take_port(end + (*end == ']' ? 1 : 0));
+}

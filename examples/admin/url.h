@@ -15,6 +15,8 @@ typedef struct ad_url {
 
 /* NULL, or what is wrong with it. */
 const char *ad_url_parse(ad_url *url, const char *text);
+/* Of a proxy: NULL, or what is wrong with it. HOST:PORT alone is one too. */
+const char *ad_url_proxy_problem(const char *text);
 /* What the usual variables say for this host; NULL: go straight. */
 const char *ad_url_proxy(const ad_url *url);
 

@@ -127,6 +127,8 @@ WXTP_API wxtp_status wxtp_job_exceptions(wxtp_platform *platform, const char *jo
 /* Getters. Strings are borrowed from the job and never NULL. One thread at a time may use a job. */
 /** @return the job's id. Borrowed. Blocking: no. Since: 0.1.0. */
 WXTP_API const char *wxtp_job_id(const wxtp_job *job);
+/** @return the appid of the tenant's platform, "" for own and cloud. Borrowed. Blocking: no. Since: 0.1.0. */
+WXTP_API const char *wxtp_job_platform(const wxtp_job *job);
 /** @return the tenant's appid. Borrowed. Blocking: no. Since: 0.1.0. */
 WXTP_API const char *wxtp_job_tenant(const wxtp_job *job);
 /** @return the catalog's name of the call. Borrowed. Blocking: no. Since: 0.1.0. */

@@ -80,6 +80,16 @@ WXTP_API wxtp_status wxtp_platform_set(wxtp_platform *platform, const char *comp
                                        const char *encoding_aes_key, wxtp_error **error);
 
 /**
+ * Chooses a component where the store has several and none was named. Calls that are under way go on without.
+ *
+ * @param component_appid as it was given to ::wxtp_platform_set.
+ * @return WXTP_OK, also where it was chosen already; WXTP_ERR_NOT_FOUND; WXTP_ERR_STATE when another was
+ * chosen; WXTP_ERR_INVALID; the store's. Threads: any. Blocking: on the store. Since: 0.1.0.
+ */
+WXTP_API wxtp_status wxtp_platform_choose(wxtp_platform *platform, const char *component_appid,
+                                          wxtp_error **error);
+
+/**
  * Visits the appids of all components in the store.
  *
  * @param each returns false to stop; `component_appid` is borrowed for the visit. @param user handed to
@@ -145,14 +155,14 @@ typedef enum wxtp_check_status {
     WXTP_CHECK_WARN = 1,
     WXTP_CHECK_FAIL = 2
 } wxtp_check_status;
-typedef void wxtp_check_visitor(void *user, const char *name, wxtp_check_status status, const char *detail,
-                                const char *hint);
+typedef void wxtp_check_visitor(void *user, const char *name, wxtp_check_status status, const char *kind,
+                                const char *detail, const char *hint);
 /**
  * Examines database, SQLite version, key, clock, ticket, component token, reachability of the API, paused
  * jobs, and tenants whose tokens another program refreshes; one visit each.
  *
- * @param visit its strings are borrowed for the visit; `hint` is "" where all is well. @param user handed
- * to it.
+ * @param visit its strings are borrowed for the visit; `kind` (as of an error) and `hint` are "" where all is
+ * well. @param user handed to it.
  * @return WXTP_OK also where checks fail; WXTP_ERR_INVALID. Blocking: network. Since: 0.1.0.
  */
 WXTP_API wxtp_status wxtp_platform_diagnose(wxtp_platform *platform, wxtp_check_visitor *visit, void *user,

@@ -465,6 +465,10 @@ typedef struct wxtp_store_ops {
     /** Facts for people: "sqlite 3.40.1", path, schema version, notes such as the WAL-reset bug. */
     void (*describe)(wxtp_store *store, void (*fact)(void *user, const char *name, const char *value),
                      void *user);
+    /** Removes what handles that died have left half done: jobs that were being built. The library calls it
+     * once after opening, when it has the right key; opening a handle itself writes nothing into a store that
+     * is there. */
+    wxtp_status (*sweep)(wxtp_store *store);
 } wxtp_store_ops;
 
 /** Every backend's handle begins with this. */

@@ -22,6 +22,14 @@ typedef struct wxtp_tenant wxtp_tenant;
  */
 WXTP_API wxtp_status wxtp_tenant_get(wxtp_platform *platform, const char *appid, wxtp_tenant **tenant,
                                      wxtp_error **error);
+/**
+ * As ::wxtp_tenant_get, but for the own or cloud account of an appid alone, whichever platform has a tenant
+ * of that appid too.
+ *
+ * @return WXTP_OK; WXTP_ERR_REFUSED (kind `unknown_tenant`); the store's. Blocking: store. Since: 0.1.0.
+ */
+WXTP_API wxtp_status wxtp_tenant_get_own(wxtp_platform *platform, const char *appid, wxtp_tenant **tenant,
+                                         wxtp_error **error);
 
 /**
  * Visits tenants by appid. `tenant` is borrowed for the visit; `each` returns false to stop.
@@ -137,9 +145,9 @@ WXTP_API void wxtp_catalog_each(wxtp_platform *platform, bool (*each)(void *user
  *
  * @param authorization_code copied, sealed and synced before it is sent.
  * @param tenant receives it; freed by ::wxtp_tenant_free; may be NULL.
- * @return WXTP_OK; WXTP_ERR_CREDENTIALS for a bad code; the component's; the network's; the store's.
- * Blocking: network. Since: 0.1.0.
- * Source: api_query_auth of developers.weixin.qq.com.
+ * @return WXTP_OK; WXTP_ERR_INTERRUPTED, with the tenant where it was stored and its profile is yet to be
+ * read; WXTP_ERR_CREDENTIALS for a bad code; the component's; the network's; the store's. Blocking: network.
+ * Since: 0.1.0. Source: api_query_auth of developers.weixin.qq.com.
  */
 WXTP_API wxtp_status wxtp_tenant_add(wxtp_platform *platform, const char *authorization_code,
                                      wxtp_tenant **tenant, wxtp_error **error);

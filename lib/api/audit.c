@@ -2,6 +2,7 @@
 
 #include "api/handle.h"
 #include "domain/storage.h"
+#include "domain/tenant.h"
 
 enum { ROWS_MAX = 10000 };
 
@@ -34,6 +35,9 @@ wxtp_status wxtp_audit_list(wxtp_platform *platform, const char *appid, int64_t 
         status =
             wx_fail(&err, WXTP_ERR_INVALID, "audit: a visitor and a limit from 1 to %d are needed", ROWS_MAX);
     } else {
+        status = wx_need_view(core, appid, &err);
+    }
+    if (status == WXTP_OK) {
         status = list(core, &filter, each, user, &err);
     }
     return wx_leave(&door, status, &err, error);

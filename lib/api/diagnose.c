@@ -16,6 +16,7 @@
 #include "domain/token.h"
 #include "domain/token_component.h"
 #include "domain/vault.h"
+#include "flow/job.h"
 #include "port/keyfile.h"
 
 enum {
@@ -38,15 +39,22 @@ typedef struct doctor {
     bool has_token;     /* a component token is to be had */
 } doctor;
 
+static void say_kind(const doctor *d, const char *name, wxtp_check_status status, const char *kind,
+                     const char *detail, const char *hint)
+{
+    const bool ok = status == WXTP_CHECK_OK;
+    d->visit(d->user, name, status, ok ? "" : kind, detail, ok ? "" : hint);
+}
+
 static void say(const doctor *d, const char *name, wxtp_check_status status, const char *detail,
                 const char *hint)
 {
-    d->visit(d->user, name, status, detail, status == WXTP_CHECK_OK ? "" : hint);
+    say_kind(d, name, status, wx_status_kind(WXTP_ERR_CONFIGURATION), detail, hint);
 }
 
 static void say_error(const doctor *d, const char *name, wxtp_check_status status, const wx_err *err)
 {
-    say(d, name, status, err->message, err->hint);
+    say_kind(d, name, status, err->kind, err->message, err->hint);
 }
 
 /* ---- This machine ---- */
@@ -196,7 +204,8 @@ static void check_ticket(const doctor *d, const wxtp_ticket_row *ticket)
         "WeChat pushes one every 10 minutes: check that the authorization-event URL on the "
         "platform's page reaches this store's program, and that Token and EncodingAESKey match.";
     if (ticket->received_ms == 0) {
-        say(d, "ticket", WXTP_CHECK_FAIL, "no component_verify_ticket has come yet", hint);
+        say_kind(d, "ticket", WXTP_CHECK_FAIL, wx_status_kind(WXTP_ERR_TICKET),
+                 "no component_verify_ticket has come yet", hint);
         return;
     }
     int64_t age_s = (wx_wall_ms(d->core) - ticket->received_ms) / 1000;
@@ -205,11 +214,11 @@ static void check_ticket(const doctor *d, const wxtp_ticket_row *ticket)
                    age_s > WX_TICKET_LIFE_S   ? ", and has expired"
                    : age_s > WX_TICKET_LATE_S ? ": the next one is late, this one serves for 12 h"
                                               : "");
-    say(d, "ticket",
-        age_s > WX_TICKET_LIFE_S   ? WXTP_CHECK_FAIL
-        : age_s > WX_TICKET_LATE_S ? WXTP_CHECK_WARN
-                                   : WXTP_CHECK_OK,
-        detail, hint);
+    say_kind(d, "ticket",
+             age_s > WX_TICKET_LIFE_S   ? WXTP_CHECK_FAIL
+             : age_s > WX_TICKET_LATE_S ? WXTP_CHECK_WARN
+                                        : WXTP_CHECK_OK,
+             wx_status_kind(WXTP_ERR_TICKET), detail, hint);
 }
 
 static void check_component_token(doctor *d)
@@ -313,7 +322,8 @@ static void check_api_bare(const doctor *d)
     } else {
         (void)snprintf(detail, sizeof(detail), "%s cannot be reached: %s", core->settings.api_base,
                        answer.detail);
-        say(d, "api", WXTP_CHECK_FAIL, detail, "Check the network, DNS, the proxy and the CA file.");
+        say_kind(d, "api", WXTP_CHECK_FAIL, wx_status_kind(WXTP_ERR_UNAVAILABLE), detail,
+                 "Check the network, DNS, the proxy and the CA file.");
     }
     core->http.release(core->http.user, &answer);
 }
@@ -425,9 +435,10 @@ typedef struct paused {
     size_t count, decisions;
 } paused;
 
-static bool see_job(void *user, const wxtp_job_row *row)
+static bool see_job(void *user, const wxtp_job *job)
 {
     paused *p = user;
+    const wxtp_job_row *row = &job->row;
     p->count++;
     p->decisions += row->paused_by == WXTP_PAUSED_BY_SUSPECT_LIST ||
                     row->paused_by == WXTP_PAUSED_BY_UNKNOWN_ERRCODE ||
@@ -435,24 +446,12 @@ static bool see_job(void *user, const wxtp_job_row *row)
     return p->count < JOBS_MAX;
 }
 
-static wxtp_status count_paused(const doctor *d, paused *p, wx_err *err)
-{
-    const wxtp_job_filter filter = {
-        .platform = d->core->settings.component, .state = WXTP_JOB_PAUSED, .limit = JOBS_MAX};
-    WX_AUTO_SCOPE scope = {0};
-    if (wx_scope_begin(&scope, d->core, WXTP_TX_READ, err) != WXTP_OK) {
-        return err->status;
-    }
-    wxtp_status status = wx_ops(d->core)->job_list(scope.tx, &filter, see_job, p);
-    return status == WXTP_OK ? WXTP_OK : wx_store_fail(d->core, scope.tx, status, "list the jobs", err);
-}
-
 static void check_jobs(const doctor *d)
 {
     wx_err err = {0};
     paused p = {0};
     char detail[DETAIL_MAX];
-    if (count_paused(d, &p, &err) != WXTP_OK) {
+    if (wx_job_list(d->core, NULL, WXTP_JOB_PAUSED, NULL, JOBS_MAX, see_job, &p, &err) != WXTP_OK) {
         say_error(d, "jobs", WXTP_CHECK_FAIL, &err);
         return;
     }

@@ -27,18 +27,22 @@ void wx_core_copy(wx_core *copy, const wx_core *core)
     atomic_init(&copy->ticket_asked_boot_ms, 0);
 }
 
-void wx_platform_choose(wxtp_platform *platform, const char *component)
+bool wx_platform_choose(wxtp_platform *platform, const char *component, bool named)
 {
     (void)pthread_mutex_lock(&platform->lock);
     wx_core *core = wx_platform_core(platform);
-    if (core->settings.component[0] == '\0' && !core->settings.component_ambiguous) {
+    if (core->settings.component[0] == '\0' && (named || !core->settings.component_ambiguous)) {
         assert(!platform->has_later);
         copy_settled(&platform->later, core);
         (void)wx_copy(platform->later.settings.component, sizeof(platform->later.settings.component),
                       component);
+        platform->later.settings.component_named = named;
         platform->has_later = true;
+        core = &platform->later;
     }
+    const bool chosen = strcmp(core->settings.component, component) == 0;
     (void)pthread_mutex_unlock(&platform->lock);
+    return chosen;
 }
 
 static void begin_op(wx_door *door, wx_core *core)

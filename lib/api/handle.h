@@ -47,8 +47,9 @@ wxtp_status wx_turned_away(wxtp_platform *platform, const wx_err *err, wxtp_erro
 
 /* What calls work with from now on. Taken under the lock by wx_enter; else for what never changes. */
 wx_core *wx_platform_core(wxtp_platform *platform);
-/* Makes `component` the chosen one for calls that enter later, where none was chosen. */
-void wx_platform_choose(wxtp_platform *platform, const char *component);
+/* Makes `component` the chosen one for calls that enter later, where none was chosen; `named`: by the host,
+ * though there be several. Returns whether it is the chosen one now. */
+bool wx_platform_choose(wxtp_platform *platform, const char *component, bool named);
 /* A copy to try another key with; its data key is the caller's to zero. */
 void wx_core_copy(wx_core *copy, const wx_core *core);
 

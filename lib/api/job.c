@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/handle.h"
+#include "domain/tenant.h"
 #include "flow/job_inner.h"
 
 enum { JOBS_MAX = 10000, PAGE = 256, ID_MAX = 64 };
@@ -69,6 +70,17 @@ wxtp_status wxtp_job_forecast_list(wxtp_platform *platform, const char *appid, c
 
 /* ---- Running ---- */
 
+/* With several components and none chosen, a job can be seen by its id, but not be run. */
+static wxtp_status need_its_component(wx_core *core, const char *job_id, wx_err *err)
+{
+    WX_AUTO_JOB *job = NULL;
+    if (core->settings.component[0] || !core->settings.component_ambiguous) {
+        return WXTP_OK;
+    }
+    const wxtp_status status = wx_job_load(core, job_id, &job, err);
+    return status == WXTP_OK && job->row.platform[0] ? wx_need_component(core, err) : status;
+}
+
 wxtp_status wxtp_job_run(wxtp_platform *platform, const char *job_id, wxtp_job_run_mode mode,
                          wxtp_job_progress *progress, void *user, wxtp_job **job, wxtp_error **error)
 {
@@ -82,6 +94,9 @@ wxtp_status wxtp_job_run(wxtp_platform *platform, const char *job_id, wxtp_job_r
         return wx_turned_away(platform, &err, error);
     }
     wxtp_status status = need_id(job_id, &err);
+    if (status == WXTP_OK) {
+        status = need_its_component(door.op.core, job_id, &err);
+    }
     if (status == WXTP_OK) {
         status = wx_job_run(&door.op, job_id, mode, progress, user, &found, &err);
     }
@@ -128,39 +143,9 @@ wxtp_status wxtp_job_get(wxtp_platform *platform, const char *job_id, wxtp_job *
         status = wx_fail(&err, WXTP_ERR_INVALID, "a place for the job is needed");
     }
     if (status == WXTP_OK) {
-        status = wx_job_load(door.op.core, job_id, job, &err);
+        status = wx_job_look(door.op.core, job_id, 0, job, &err);
     }
     return wx_leave(&door, status, &err, error);
-}
-
-typedef struct visit {
-    const wx_core *core;
-    bool (*each)(void *user, const wxtp_job *job);
-    void *user;
-    bool with_building;
-} visit;
-
-/* A list that is still being read, or only counted, is no job yet. */
-static bool show_job(void *user, const wxtp_job_row *row)
-{
-    const visit *v = user;
-    const wxtp_job job = {.row = *row, .done_word = wx_job_done_word(v->core, row->call)};
-    return (row->state == WXTP_JOB_BUILDING && !v->with_building) || v->each(v->user, &job);
-}
-
-static wxtp_status list_jobs(wx_core *core, const wxtp_job_filter *filter, visit *v, wx_err *err)
-{
-    WX_AUTO_SCOPE scope = {0};
-    wxtp_status status = wx_scope_begin(&scope, core, WXTP_TX_READ, err);
-    if (status != WXTP_OK) {
-        return status;
-    }
-    status = wx_ops(core)->job_list(scope.tx, filter, show_job, v);
-    if (status == WXTP_ERR_NOT_FOUND) {
-        return wx_fail(err, status, "there is no job %s to go on after",
-                       filter->after_id ? filter->after_id : "");
-    }
-    return status == WXTP_OK ? WXTP_OK : wx_store_fail(core, scope.tx, status, "list the jobs", err);
 }
 
 wxtp_status wxtp_job_list(wxtp_platform *platform, const char *appid, int state, const char *after_id,
@@ -173,18 +158,15 @@ wxtp_status wxtp_job_list(wxtp_platform *platform, const char *appid, int state,
         return wx_turned_away(platform, &err, error);
     }
     wx_core *core = door.op.core;
-    const wxtp_job_filter filter = {.platform = core->settings.component,
-                                    .appid = appid,
-                                    .state = state,
-                                    .after_id = after_id,
-                                    .limit = limit};
-    visit v = {.core = core, .each = each, .user = user, .with_building = state == WXTP_JOB_BUILDING};
     wxtp_status status = WXTP_OK;
     if (!each || limit == 0 || limit > JOBS_MAX || state < -1 || state > WXTP_JOB_CANCELLED) {
         status = wx_fail(&err, WXTP_ERR_INVALID,
                          "jobs: a visitor, a state and a limit from 1 to %d are needed", JOBS_MAX);
     } else {
-        status = list_jobs(core, &filter, &v, &err);
+        status = wx_need_view(core, appid, &err);
+    }
+    if (status == WXTP_OK) {
+        status = wx_job_list(core, appid, state, after_id, limit, each, user, &err);
     }
     return wx_leave(&door, status, &err, error);
 }
@@ -288,6 +270,11 @@ static const char *text_of(const char *text)
 const char *wxtp_job_id(const wxtp_job *job)
 {
     return text_of(job->row.id);
+}
+
+const char *wxtp_job_platform(const wxtp_job *job)
+{
+    return text_of(job->row.platform);
 }
 
 const char *wxtp_job_tenant(const wxtp_job *job)

@@ -214,6 +214,16 @@ static wxtp_status choose_component(wx_core *core, wx_err *err)
     return WXTP_OK;
 }
 
+/* What dead handles have left. That it cannot be written now is no reason not to look. */
+static void sweep(wx_core *core)
+{
+    const wxtp_status status = wx_ops(core)->sweep(core->store);
+    if (status != WXTP_OK) {
+        wx_log(&core->log, WXTP_LOG_WARNING, "what an earlier process left was not swept: %s",
+               wxtp_status_name(status));
+    }
+}
+
 /* ---- Putting it together ---- */
 
 static bool open_http(wxtp_platform *platform, const wxtp_config *config)
@@ -351,6 +361,7 @@ static wxtp_status open_platform(const wxtp_config *config, wxtp_platform **plat
         wx_free(fresh);
         return status;
     }
+    sweep(&fresh->core);
     atomic_init(&fresh->maintained_boot_ms, wx_boot_ms(&fresh->core));
     *platform = fresh;
     return WXTP_OK;

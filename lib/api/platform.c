@@ -190,7 +190,40 @@ wxtp_status wxtp_platform_set(wxtp_platform *platform, const char *component_app
     AUTO_SECRETS s = {.fresh = {appsecret, push_token, encoding_aes_key}};
     wxtp_status status = set_platform(door.op.core, component_appid, &s, &err);
     if (status == WXTP_OK) {
-        wx_platform_choose(platform, component_appid);
+        (void)wx_platform_choose(platform, component_appid, false);
+    }
+    return wx_leave(&door, status, &err, error);
+}
+
+/* ---- Choosing one ---- */
+
+static wxtp_status is_there(wx_core *core, const char *component, wx_err *err)
+{
+    wxtp_platform_row row = {0};
+    WX_AUTO_SCOPE scope = {0};
+    wxtp_status status = wx_scope_begin(&scope, core, WXTP_TX_READ, err);
+    if (status != WXTP_OK) {
+        return status;
+    }
+    status = wx_ops(core)->platform_get(scope.tx, component, &row);
+    if (status == WXTP_ERR_NOT_FOUND) {
+        return wx_fail(err, status, "third-party platform %.63s is not in the database", component);
+    }
+    return status == WXTP_OK ? status : wx_store_fail(core, scope.tx, status, "read the platform", err);
+}
+
+wxtp_status wxtp_platform_choose(wxtp_platform *platform, const char *component_appid, wxtp_error **error)
+{
+    wx_err err = {0};
+    wx_door door;
+    if (wx_enter(&door, platform, &err) != WXTP_OK) {
+        return wx_turned_away(platform, &err, error);
+    }
+    wxtp_status status = component_appid && wx_appid_ok(component_appid)
+                             ? is_there(door.op.core, component_appid, &err)
+                             : wx_fail(&err, WXTP_ERR_INVALID, "no appid of a platform was given");
+    if (status == WXTP_OK && !wx_platform_choose(platform, component_appid, true)) {
+        status = wx_fail(&err, WXTP_ERR_STATE, "another platform was chosen already");
     }
     return wx_leave(&door, status, &err, error);
 }

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/text.h"
 
@@ -71,8 +72,15 @@ static bool user_agent_ok(const wx_setting *setting, const char *text)
 
 static bool proxy_ok(const wx_setting *setting, const char *text)
 {
+    static const char *const schemes[] = {"http", "https", "socks4", "socks4a", "socks5", "socks5h"};
     (void)setting;
-    return printable(text, PATH_BYTES);
+    const char *colon = strstr(text, "://");
+    bool known = !colon;
+    for (size_t at = 0; colon && at < sizeof(schemes) / sizeof(schemes[0]); at++) {
+        const size_t len = strlen(schemes[at]);
+        known = known || ((size_t)(colon - text) == len && strncasecmp(text, schemes[at], len) == 0);
+    }
+    return known && printable(text, PATH_BYTES);
 }
 
 /* What is said of "scheme://host[:port][/path]". */

@@ -66,6 +66,7 @@ static wxtp_status load_authorizer(wx_core *core, const char *appid, wxtp_tenant
 static wxtp_status add_by_code(wx_op *op, const char *code, wxtp_tenant **tenant, wx_err *err)
 {
     char appid[WX_APPID_MAX] = "";
+    const int64_t began_ms = wx_wall_ms(op->core);
     if (!code || !printable(code, CODE_MAX)) {
         return wx_fail(err, WXTP_ERR_INVALID, "the authorization code is not 1 to %d printable characters",
                        CODE_MAX);
@@ -77,8 +78,14 @@ static wxtp_status add_by_code(wx_op *op, const char *code, wxtp_tenant **tenant
     if (status == WXTP_OK) {
         status = wx_code_exchange(op, code, appid, err);
     }
-    if (status == WXTP_OK && tenant) {
+    if (status == WXTP_OK) {
         status = load_authorizer(op->core, appid, tenant, err);
+    }
+    if (status == WXTP_OK && wx_stopping(op->core) && (*tenant)->row.profile_ms < began_ms) {
+        status = wx_fail(err, WXTP_ERR_INTERRUPTED, "stopped as asked, before the profile of %.63s was read",
+                         appid);
+        wx_err_hint(err, "it is stored; read its profile: wxtp-admin tenant sync %.63s", appid);
+        wx_err_tenant(err, appid);
     }
     return status;
 }
@@ -95,7 +102,11 @@ wxtp_status wxtp_tenant_add(wxtp_platform *platform, const char *authorization_c
         return wx_turned_away(platform, &err, error);
     }
     door.op.person = true;
-    wxtp_status status = add_by_code(&door.op, authorization_code, tenant, &err);
+    WX_AUTO_TENANT *added = NULL;
+    wxtp_status status = add_by_code(&door.op, authorization_code, &added, &err);
+    if (tenant) {
+        *tenant = WX_TAKE(added);
+    }
     return wx_leave(&door, status, &err, error);
 }
 

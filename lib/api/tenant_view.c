@@ -47,6 +47,32 @@ wxtp_status wxtp_tenant_get(wxtp_platform *platform, const char *appid, wxtp_ten
     return wx_leave(&door, status, &err, error);
 }
 
+wxtp_status wxtp_tenant_get_own(wxtp_platform *platform, const char *appid, wxtp_tenant **tenant,
+                                wxtp_error **error)
+{
+    wx_err err = {0};
+    wx_door door;
+    if (tenant) {
+        *tenant = NULL;
+    }
+    if (wx_enter(&door, platform, &err) != WXTP_OK) {
+        return wx_turned_away(platform, &err, error);
+    }
+    WX_AUTO_TENANT *found = NULL;
+    wx_token_view view = {0};
+    wxtp_status status =
+        appid && tenant ? wx_tenant_find_own(door.op.core, appid, &found, &err)
+                        : wx_fail(&err, WXTP_ERR_INVALID, "no appid or no place for the tenant was given");
+    if (status == WXTP_OK) {
+        status = wx_token_look(door.op.core, "", found->row.appid, &view, &err);
+    }
+    if (status == WXTP_OK) {
+        enter_view(found, &view);
+        *tenant = WX_TAKE(found);
+    }
+    return wx_leave(&door, status, &err, error);
+}
+
 /* ---- The list ---- */
 
 /* Copies of a page, so that no transaction is open while the host looks at them. */
@@ -178,8 +204,8 @@ wxtp_status wxtp_tenant_list(wxtp_platform *platform, int status, int certified,
         (after_appid && after_appid[0] != '\0' && !wx_appid_ok(after_appid))) {
         done =
             wx_fail(&err, WXTP_ERR_INVALID, "a filter of the list is out of range, or no visitor was given");
-    } else if (core->settings.component_ambiguous && core->settings.component[0] == '\0') {
-        done = wx_need_component(core, &err);
+    } else {
+        done = wx_need_view(core, NULL, &err);
     }
     if (done == WXTP_OK && limit > 0) {
         (void)wx_copy(v.appid, sizeof(v.appid), after_appid);

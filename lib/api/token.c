@@ -248,6 +248,9 @@ wxtp_status wxtp_token_each_due(wxtp_platform *platform, size_t limit,
         status =
             wx_fail(&err, WXTP_ERR_INVALID, "no visitor was given, or the limit is not 1 to %d", DUE_MAX);
     } else {
+        status = wx_need_view(door.op.core, NULL, &err);
+    }
+    if (status == WXTP_OK) {
         status = list_due(door.op.core, limit, &list, &err);
     }
     for (size_t at = 0; status == WXTP_OK && at < list.count && at < limit; at++) {

@@ -69,7 +69,7 @@ static const usual usuals[] = {
      "Check the network, the proxy and WeChat's state, then try again."},
     {WXTP_ERR_WECHAT, WXTP_ADVICE_NONE, "wechat",
      "Look the errcode up in WeChat's documentation; give its support the rid."},
-    {WXTP_ERR_INTERRUPTED, WXTP_ADVICE_RETRY, "interrupted", "Resume the job to go on where it stopped."},
+    {WXTP_ERR_INTERRUPTED, WXTP_ADVICE_RETRY, "interrupted", "Run the same again to go on."},
     {WXTP_ERR_SUSPECT_LIST, WXTP_ADVICE_DECIDE, "suspect_list",
      "Check that the openids belong to this account; if they do, go on by force."},
     {WXTP_ERR_CANCELLED, WXTP_ADVICE_NONE, "partial",

@@ -64,8 +64,12 @@ wx_sent wx_ask_send(wx_renewal *renewal, wx_question *question, const wx_asked *
         .secret_count = 3,
     };
     question->component_generation = asked->component_token != NULL ? asked->component_token->generation : 0;
-    question->deadline_boot_ms = wx_boot_ms(core) + request.timeout_ms;
+    const int64_t began = wx_boot_ms(core);
+    question->deadline_boot_ms = began + request.timeout_ms;
     const wx_sent sent = wx_send(core, &request, &answer, &got->sent_wall_ms, NULL, err);
+    if (sent == WX_SENT_NOTHING || sent == WX_SENT_UNKNOWN) {
+        wx_patience_spend(renewal->op, began);
+    }
     if (sent != WX_SENT_OK) {
         wx_err_tenant(err, renewal->appid);
         return sent;

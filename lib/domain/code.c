@@ -47,6 +47,11 @@ static wxtp_status bad_code(const char *appid, wx_err *err)
     return err->status;
 }
 
+static bool has_expired(const wx_code_work *work)
+{
+    return work->expires_ms <= wx_wall_ms(work->op->core);
+}
+
 static int64_t lease_ms(const wx_core *core)
 {
     return LEASE_CALLS * core->settings.timeout_ms + LEASE_MARGIN_MS;
@@ -82,8 +87,8 @@ static wxtp_status take_and_intend(wx_code_work *work, wx_err *err)
     }
     /* An intent that was open before: that exchange may have been carried out. */
     work->outcome_unknown = work->state == WXTP_CODE_SENT;
-    const bool expired = work->expires_ms <= wx_wall_ms(core) && work->state == WXTP_CODE_PENDING;
-    status = wx_code_store(work, scope.tx, expired ? WXTP_CODE_PENDING : WXTP_CODE_SENT, err);
+    work->expired = has_expired(work);
+    status = wx_code_store(work, scope.tx, work->expired ? work->state : WXTP_CODE_SENT, err);
     return status == WXTP_OK ? wx_scope_commit(&scope, err) : status;
 }
 
@@ -306,12 +311,19 @@ static wxtp_status called_bad(wx_code_work *work, bool ask, wx_err *err)
     }
     /* Nobody knows yet whose it was: the list may show it later, but not for ever. */
     const wx_err lost = *err;
-    if (work->expires_ms <= wx_wall_ms(work->op->core)) {
+    if (has_expired(work)) {
         work->appid[0] = '\0';
         end_bad(work, err);
     }
     *err = lost;
     return status;
+}
+
+/* It is not sent any more. Whether an earlier exchange took place, info may still tell. */
+static wxtp_status expired(wx_code_work *work, wx_err *err)
+{
+    wx_fail(err, WXTP_ERR_CREDENTIALS, "the authorization code has expired");
+    return called_bad(work, work->outcome_unknown || work->appid[0] != '\0', err);
 }
 
 /* Under the lease, the intent written. */
@@ -353,16 +365,17 @@ static wxtp_status exchange(wx_code_work *work, wx_err *err)
         if (status != WXTP_OK) {
             return status;
         }
+        if (has_expired(work)) {
+            return expired(work, err);
+        }
     }
 }
 
 static wxtp_status under_lease(wx_code_work *work, wx_err *err)
 {
     wxtp_status status;
-    if (work->state == WXTP_CODE_PENDING) {
-        /* Expired before it was ever sent. */
-        wx_fail(err, WXTP_ERR_CREDENTIALS, "the authorization code has expired");
-        status = called_bad(work, work->appid[0] != '\0', err);
+    if (work->expired) {
+        status = expired(work, err);
     } else {
         status = exchange(work, err);
     }

@@ -19,6 +19,7 @@ typedef struct wx_code_work {
     char appid[WX_APPID_MAX]; /* "" unknown */
     wxtp_code_state state;
     int64_t create_time_s, received_ms, expires_ms;
+    bool expired;         /* when the lease was taken */
     bool outcome_unknown; /* an exchange left and may have been carried out */
 } wx_code_work;
 

@@ -55,13 +55,65 @@ void wx_patience_destroy(wx_patience *patience)
     pthread_mutex_destroy(&patience->lock);
 }
 
+/* With the lock held. Stretches are counted when they end, so that what overlaps touches the last one
+ * counted: to remember that one is enough. */
+static void count(wx_patience *patience, int64_t from, int64_t to)
+{
+    if (from > patience->counted_to_ms) {
+        patience->left_ms -= to - from;
+        patience->counted_from_ms = from;
+        patience->counted_to_ms = to;
+        return;
+    }
+    if (from < patience->counted_from_ms) {
+        patience->left_ms -= patience->counted_from_ms - from;
+        patience->counted_from_ms = from;
+    }
+    if (to > patience->counted_to_ms) {
+        patience->left_ms -= to - patience->counted_to_ms;
+        patience->counted_to_ms = to;
+    }
+}
+
+/* With the lock held: the wait that is under way, as far as it has come. */
+static void count_wait(wx_patience *patience, int64_t now)
+{
+    if (patience->waiting > 0) {
+        count(patience, patience->since_boot_ms, now);
+        patience->since_boot_ms = now;
+    }
+}
+
+bool wx_patience_left(const wx_op *op, int64_t ms)
+{
+    wx_patience *patience = op->patience;
+    pthread_mutex_lock(&patience->lock);
+    count_wait(patience, wx_boot_ms(op->core));
+    const bool enough = patience->left_ms >= ms;
+    pthread_mutex_unlock(&patience->lock);
+    return enough;
+}
+
+void wx_patience_spend(wx_op *op, int64_t from_boot_ms)
+{
+    wx_patience *patience = op->patience;
+    const int64_t now = wx_boot_ms(op->core);
+    if (!patience || from_boot_ms > now) {
+        return;
+    }
+    pthread_mutex_lock(&patience->lock);
+    count_wait(patience, now);
+    count(patience, from_boot_ms, now);
+    pthread_mutex_unlock(&patience->lock);
+}
+
 static bool patience_take(wx_op *op, int64_t ms)
 {
     wx_patience *patience = op->patience;
     const int64_t now = wx_boot_ms(op->core);
     pthread_mutex_lock(&patience->lock);
-    const int64_t used = patience->waiting > 0 ? now - patience->since_boot_ms : 0;
-    const bool enough = patience->left_ms - used >= ms;
+    count_wait(patience, now);
+    const bool enough = patience->left_ms >= ms;
     if (enough && patience->waiting++ == 0) {
         patience->since_boot_ms = now;
     }
@@ -72,11 +124,9 @@ static bool patience_take(wx_op *op, int64_t ms)
 static void patience_give(wx_op *op)
 {
     wx_patience *patience = op->patience;
-    const int64_t now = wx_boot_ms(op->core);
     pthread_mutex_lock(&patience->lock);
-    if (--patience->waiting == 0) {
-        patience->left_ms -= now - patience->since_boot_ms;
-    }
+    count_wait(patience, wx_boot_ms(op->core));
+    patience->waiting--;
     pthread_mutex_unlock(&patience->lock);
 }
 

@@ -60,12 +60,14 @@ typedef struct wx_core {
     atomic_int_fast64_t ticket_asked_boot_ms; /* when WeChat was last asked to push tickets */
 } wx_core;
 
-/* How long the public call under way still waits for trouble to pass. Waits that overlap count once. */
+/* How long the public call under way still waits for trouble to pass, the tries that got no answer included.
+ * What overlaps counts once. */
 typedef struct wx_patience {
     pthread_mutex_t lock;
     int64_t left_ms;
     int waiting;
-    int64_t since_boot_ms;
+    int64_t since_boot_ms;                  /* that is not counted yet */
+    int64_t counted_from_ms, counted_to_ms; /* boot time: the last stretch that is */
 } wx_patience;
 
 void wx_patience_init(wx_patience *patience, int64_t ms);
@@ -91,6 +93,10 @@ wxtp_status wx_pause(wx_core *core, int64_t ms, wx_err *err);
 /* As wx_pause, but takes the time from the operation's patience; false when too little is left (err is set to
  * WXTP_ERR_INTERRUPTED when stopping, else left alone). */
 bool wx_wait_patiently(wx_op *op, int64_t ms, wx_err *err);
+/* Whether the operation would still wait so long. */
+bool wx_patience_left(const wx_op *op, int64_t ms);
+/* Takes the time since then, which a try without an answer has cost. */
+void wx_patience_spend(wx_op *op, int64_t from_boot_ms);
 /* How long one HTTP call of the operation may take: the time-out, or what its deadline leaves. */
 int64_t wx_call_time_ms(const wx_op *op);
 /* Back-off before try number `tries_made` + 1: 0.3 s, doubled, at most 10 s, with jitter. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "codec/errcode.h"
 #include "domain/storage.h"
 
 /* What WeChat calls an account that cannot be called: deregistered, banned, frozen. A warned one (18) can. */
@@ -87,6 +88,12 @@ static bool is_refused(const wx_gate_facts *facts)
     return facts->refused_until_ms > facts->now_ms;
 }
 
+/* WeChat said so in answer to a call; no profile tells it. */
+static bool is_restricted(const wx_gate_facts *facts)
+{
+    return is_refused(facts) && wx_errcode_find(facts->refused_errcode)->class_ == WX_ERRCODE_RESTRICTED;
+}
+
 static bool is_out_of_quota(const wx_gate_facts *facts)
 {
     return facts->quota_until_ms > facts->now_ms;
@@ -109,45 +116,64 @@ static const char not_certified[] = "not_certified";
 static const struct {
     condition *fails;
     const char *reason;
-    const char *hint; /* a %s is the appid */
+    const char *hint;       /* a %s is the appid */
+    const char *hint_alone; /* for accounts of which no profile is read, where it is another */
 } conditions[] = {
     {is_unknown, "unknown_tenant",
      "Have the merchant authorize the platform, add the account, or run `wxtp-admin tenant sync` with its "
      "appid if it has "
-     "authorized before."},
+     "authorized before.",
+     NULL},
     {is_other_kind, wrong_account_type,
      "Only official accounts (service or subscription) can make this call; use the appid of the merchant's "
      "official "
-     "account."},
+     "account.",
+     NULL},
     {is_unauthorized, unauthorized,
      "Have the merchant authorize the platform again (wxtp-admin authorize-url); if it has, run `wxtp-admin "
-     "tenant sync %s`."},
+     "tenant sync %s`.",
+     NULL},
     {needs_authorization, reauthorization_required,
      "Have the merchant authorize again (wxtp-admin authorize-url), adding or removing a permission set, "
      "else WeChat sends "
-     "no event."},
+     "no event.",
+     NULL},
     {is_inactive, account_not_active,
      "WeChat has banned, frozen or deregistered the account: the merchant appeals on its page; then run "
      "`wxtp-admin tenant "
-     "sync %s`."},
+     "sync %s`.",
+     NULL},
+    {is_restricted, account_not_active,
+     "WeChat restricts the account: see the notices on its page; when that has ended, run `wxtp-admin tenant "
+     "sync %s`.",
+     "WeChat restricts the account: see the notices on its page; when that has ended, `wxtp-admin tenant set "
+     "%s --certified yes` has it tried at once."},
     {is_unknown_kind, wrong_account_type,
      "WeChat has not said that it is an official account: run `wxtp-admin tenant sync %s` to read its "
-     "profile."},
-    {lacks_set, permission_set_missing, NULL},
+     "profile.",
+     NULL},
+    {lacks_set, permission_set_missing, NULL, NULL},
     {is_uncertified, not_certified,
      "The merchant certifies the account on its page at mp.weixin.qq.com; then `wxtp-admin tenant sync %s`, "
      "or if WeChat's "
-     "profile lags, `tenant set %s --certified yes`."},
+     "profile lags, `tenant set %s --certified yes`.",
+     "Certify the account on its page at mp.weixin.qq.com, then say so: `wxtp-admin tenant set %s "
+     "--certified "
+     "yes`."},
     {is_refused, refused_by_wechat,
      "WeChat refused this call though the profile allows it; it is probed again later. See `wxtp-admin audit "
      "--tenant %s`, "
-     "then `tenant sync %s`."},
+     "then `tenant sync %s`.",
+     "WeChat refused this call; it is probed again later. See `wxtp-admin audit --tenant %s`; when it is "
+     "mended, `tenant set %s --certified yes` has it tried at once."},
     {is_out_of_quota, quota_exhausted,
      "The account's daily quota is used up: resume after midnight in Beijing, or have it cleared; resuming "
      "by hand sends one "
-     "call to see."},
+     "call to see.",
+     NULL},
     {is_unsupported, "not_supported",
-     "WeChat offers no cloud call for this one: add the account as an authorizer or with its own appsecret."},
+     "WeChat offers no cloud call for this one: add the account as an authorizer or with its own appsecret.",
+     NULL},
 };
 
 static void hint_sets(const wx_gate_facts *facts, char hint[WX_HINT_MAX])
@@ -189,7 +215,9 @@ const char *wx_gate_judge(const wx_gate_facts *facts, char hint[WX_HINT_MAX])
         if (!conditions[i].fails(facts)) {
             continue;
         }
-        if (conditions[i].hint) {
+        if (conditions[i].hint_alone && wx_tenant_without_profile(&facts->tenant->row)) {
+            write_hint(conditions[i].hint_alone, facts->tenant->row.appid, hint);
+        } else if (conditions[i].hint) {
             write_hint(conditions[i].hint, facts->tenant ? facts->tenant->row.appid : "", hint);
         } else {
             hint_sets(facts, hint);
@@ -199,13 +227,21 @@ const char *wx_gate_judge(const wx_gate_facts *facts, char hint[WX_HINT_MAX])
     return NULL;
 }
 
+const char *wx_gate_refused(const wx_tenant *tenant, const wx_api *api, int64_t errcode,
+                            char hint[WX_HINT_MAX])
+{
+    const wx_gate_facts facts = {
+        .tenant = tenant, .api = api, .refused_until_ms = INT64_MAX, .refused_errcode = errcode};
+    return wx_gate_judge(&facts, hint);
+}
+
 /* ---- From the store ---- */
 
 static wxtp_status latest_hold(wx_core *core, wxtp_tx *tx, const wx_tenant *tenant, const char *call,
-                               wxtp_hold_kind kind, int64_t *until_ms, wx_err *err)
+                               wxtp_hold_kind kind, int64_t *until_ms, int64_t *errcode, wx_err *err)
 {
     const char *const calls[] = {call, ""};
-    *until_ms = 0;
+    *until_ms = *errcode = 0;
     for (size_t i = 0; i < 2; i++) {
         wxtp_hold_row hold = {0};
         const wxtp_status status =
@@ -216,7 +252,10 @@ static wxtp_status latest_hold(wx_core *core, wxtp_tx *tx, const wx_tenant *tena
         if (status != WXTP_OK) {
             return wx_store_fail(core, tx, status, "read the refusals kept", err);
         }
-        *until_ms = hold.until_ms > *until_ms ? hold.until_ms : *until_ms;
+        if (hold.until_ms > *until_ms) {
+            *until_ms = hold.until_ms;
+            *errcode = hold.errcode;
+        }
     }
     return WXTP_OK;
 }
@@ -225,16 +264,17 @@ wxtp_status wx_gate_look(wx_core *core, const wx_tenant *tenant_or_null, const w
                          const char **reason, char hint[WX_HINT_MAX], wx_err *err)
 {
     wx_gate_facts facts = {.tenant = tenant_or_null, .api = api, .now_ms = wx_wall_ms(core)};
+    int64_t quota_errcode = 0;
     if (tenant_or_null) {
         WX_AUTO_SCOPE scope = {0};
         wxtp_status status = wx_scope_begin(&scope, core, WXTP_TX_READ, err);
         if (status == WXTP_OK) {
             status = latest_hold(core, scope.tx, tenant_or_null, api->name, WXTP_HOLD_REFUSED,
-                                 &facts.refused_until_ms, err);
+                                 &facts.refused_until_ms, &facts.refused_errcode, err);
         }
         if (status == WXTP_OK) {
             status = latest_hold(core, scope.tx, tenant_or_null, api->name, WXTP_HOLD_QUOTA,
-                                 &facts.quota_until_ms, err);
+                                 &facts.quota_until_ms, &quota_errcode, err);
         }
         if (status != WXTP_OK) {
             return status;

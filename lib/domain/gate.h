@@ -11,11 +11,16 @@ typedef struct wx_gate_facts {
     const wx_api *api;
     int64_t now_ms;
     int64_t refused_until_ms; /* of a kept refusal by WeChat; 0 none; may be probed from then on */
+    int64_t refused_errcode;  /* what WeChat said then */
     int64_t quota_until_ms;   /* 0 none */
 } wx_gate_facts;
 
 /* NULL when allowed, else the reason (static) in the order that cli.md gives; `hint` receives the remedy. */
 const char *wx_gate_judge(const wx_gate_facts *facts, char hint[WX_HINT_MAX]);
+
+/* What a refusal by WeChat is called from now on, where the facts say yes. */
+const char *wx_gate_refused(const wx_tenant *tenant, const wx_api *api, int64_t errcode,
+                            char hint[WX_HINT_MAX]);
 
 /* From the store alone; `reason` is NULL when allowed. */
 wxtp_status wx_gate_look(wx_core *core, const wx_tenant *tenant_or_null, const wx_api *api,

@@ -111,22 +111,6 @@ static void rewrite(const wx_tenant *tenant, const wx_api *api, const char *reas
     (void)api;
 }
 
-/* What a kept refusal is called and advised, where the facts say yes. */
-static const char *reason_of_refusal(int64_t errcode, wx_err *hint)
-{
-    if (wx_errcode_find(errcode)->class_ == WX_ERRCODE_RESTRICTED) {
-        wx_err_hint(
-            hint,
-            "WeChat restricts the account: see the notices on its page; when that has ended, run `wxtp-admin "
-            "tenant sync`.");
-        return "account_not_active";
-    }
-    wx_err_hint(hint, "WeChat refused the call though the profile allows it: check on the account's page "
-                      "that the function is "
-                      "opened and the account certified; it is probed again after 10 minutes.");
-    return "refused_by_wechat";
-}
-
 static wxtp_status learn(wx_op *op, const wx_tenant *tenant, int64_t errcode, wx_err *err)
 {
     if (!wx_tenant_without_profile(&tenant->row)) {
@@ -156,9 +140,8 @@ void wx_gate_correct(wx_op *op, const wx_tenant *tenant, const wx_api *api, wx_e
     if (keep_refusal(core, tenant, api, err->errcode, &trouble) != WXTP_OK) {
         wx_log(&core->log, WXTP_LOG_WARNING, "a refusal could not be kept: %s", trouble.message);
     }
-    wx_err advice = {0};
-    reason = reason_of_refusal(err->errcode, &advice);
-    rewrite(tenant, api, reason, advice.hint, err);
+    reason = wx_gate_refused(tenant, api, err->errcode, hint);
+    rewrite(tenant, api, reason ? reason : "refused_by_wechat", hint, err);
 }
 
 /* ---- Done ---- */

@@ -18,6 +18,8 @@ typedef struct verdict {
     char hint[WX_HINT_MAX];
 } verdict;
 
+static const char reauthorization_required[] = "reauthorization_required";
+
 /* How much the facts are to be believed. */
 typedef enum reading {
     READ_NOT,    /* they stand */
@@ -36,7 +38,7 @@ static int64_t age_ms(int64_t now_ms, int64_t at_ms)
 
 static bool is_about_status(const char *reason)
 {
-    return strcmp(reason, "unauthorized") == 0 || strcmp(reason, "reauthorization_required") == 0;
+    return strcmp(reason, "unauthorized") == 0 || strcmp(reason, reauthorization_required) == 0;
 }
 
 /* Whether reading the profile could change it. */
@@ -46,14 +48,18 @@ static bool is_about_facts(const char *reason)
            strcmp(reason, "not_supported") != 0;
 }
 
-static reading how_to_read(const wx_tenant *tenant, const verdict *said, int64_t now_ms)
+/* A person who asks has a dead authorization looked at in any case: it may have been mended since. */
+static reading how_to_read(const wx_tenant *tenant, const verdict *said, bool person, int64_t now_ms)
 {
     const wxtp_tenant_row *row = &tenant->row;
     if (wx_tenant_without_profile(row)) {
         return READ_NOT;
     }
     if (said->reason && is_about_status(said->reason)) {
-        return age_ms(now_ms, row->status_ms) > NO_OLD_MS ? READ_FIRST : READ_NOT;
+        if (age_ms(now_ms, row->status_ms) > NO_OLD_MS) {
+            return READ_FIRST;
+        }
+        return person && strcmp(said->reason, reauthorization_required) == 0 ? READ_GENTLY : READ_NOT;
     }
     if (row->profile_ms == 0) {
         return READ_FIRST;
@@ -68,7 +74,7 @@ static reading how_to_read(const wx_tenant *tenant, const verdict *said, int64_t
     return age > YES_OLD_MS ? READ_GENTLY : READ_NOT;
 }
 
-/* One try that waits for nothing: the old yes serves while WeChat is away. */
+/* One try that waits for nothing: what is known serves while WeChat is away. */
 static wxtp_status read_gently(wx_op *op, const char *appid, wx_err *err)
 {
     wx_patience none;
@@ -128,7 +134,7 @@ static wxtp_status look(wx_core *core, const char *appid, const wx_api *api, wx_
 static wxtp_status refuse(const char *appid, const wx_api *api, const verdict *said, wx_err *err)
 {
     wxtp_status status = WXTP_ERR_REFUSED;
-    if (strcmp(said->reason, "reauthorization_required") == 0) {
+    if (strcmp(said->reason, reauthorization_required) == 0) {
         status = WXTP_ERR_REAUTHORIZE;
     } else if (strcmp(said->reason, "quota_exhausted") == 0) {
         status = WXTP_ERR_QUOTA;
@@ -165,7 +171,7 @@ wxtp_status wx_gate_pass(wx_op *op, const char *appid, const wx_api *api, wx_ten
     if (status != WXTP_OK) {
         return status;
     }
-    const reading way = how_to_read(*tenant, &said, wx_wall_ms(core));
+    const reading way = how_to_read(*tenant, &said, op->person, wx_wall_ms(core));
     if (way != READ_NOT) {
         status = way == READ_GENTLY ? read_gently(op, appid, err)
                                     : wx_account_refresh(op, appid, false, NULL, NULL, NULL, err);

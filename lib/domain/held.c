@@ -175,6 +175,10 @@ wxtp_status wx_held_enter(wx_core *core, wx_held *held, wx_token_kind kind, cons
     if (held->due_ms < sent_wall_ms + ASKED_APART_MS) {
         held->due_ms = sent_wall_ms + ASKED_APART_MS;
     }
+    /* From here on it is not sent, so that it cannot wait. */
+    if (held->due_ms > held->expires_ms - WX_EXPIRY_MARGIN_MS) {
+        held->due_ms = held->expires_ms - WX_EXPIRY_MARGIN_MS;
+    }
     return WXTP_OK;
 }
 

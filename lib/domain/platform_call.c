@@ -103,6 +103,9 @@ wx_sent wx_send_platform(wx_op *op, wx_platform_call call, const char *about, co
         wx_answer_free(answer);
         const int64_t began = wx_boot_ms(core);
         const wx_sent sent = wx_send(core, &request, answer, NULL, NULL, err);
+        if (sent == WX_SENT_NOTHING || sent == WX_SENT_UNKNOWN) {
+            wx_patience_spend(op, began);
+        }
         if (sent != WX_SENT_NOTHING) {
             wx_record_about(op, core->settings.component, about, api->name, 0, began,
                             sent == WX_SENT_OK ? NULL : err);

@@ -180,6 +180,35 @@ wxtp_status wx_tenant_find(wx_core *core, const char *appid, wx_tenant **tenant,
     return WXTP_OK;
 }
 
+wxtp_status wx_tenant_find_own(wx_core *core, const char *appid, wx_tenant **tenant, wx_err *err)
+{
+    WX_AUTO_SCOPE scope = {0};
+    wxtp_status status = wx_scope_begin(&scope, core, WXTP_TX_READ, err);
+    if (status == WXTP_OK) {
+        status = load_living(core, scope.tx, "", appid, tenant, err);
+    }
+    return status == WXTP_ERR_NOT_FOUND ? fail_unknown(appid, err) : status;
+}
+
+wxtp_status wx_need_view(wx_core *core, const char *appid, wx_err *err)
+{
+    if (core->settings.component[0] || !core->settings.component_ambiguous) {
+        return WXTP_OK;
+    }
+    if (appid) {
+        WX_AUTO_TENANT *alone = NULL;
+        WX_AUTO_SCOPE scope = {0};
+        wxtp_status status = wx_scope_begin(&scope, core, WXTP_TX_READ, err);
+        if (status == WXTP_OK) {
+            status = wx_tenant_load(core, scope.tx, "", appid, &alone, err);
+        }
+        if (status != WXTP_ERR_NOT_FOUND) {
+            return status;
+        }
+    }
+    return wx_need_component(core, err);
+}
+
 /* ---- Reading ---- */
 
 wxtp_tenant_row wx_tenant_row_new(const char *platform, const char *appid, int64_t now_ms)

@@ -25,6 +25,11 @@ void wx_tenant_free_at(wx_tenant **tenant);
 /* Finds the tenant that an appid stands for on this handle: of the chosen component, or own or cloud. Removed
  * ones do not count. WXTP_ERR_REFUSED (unknown_tenant), WXTP_ERR_AMBIGUOUS. */
 wxtp_status wx_tenant_find(wx_core *core, const char *appid, wx_tenant **tenant, wx_err *err);
+/* The own or cloud account of an appid, whoever else has it. WXTP_ERR_REFUSED (unknown_tenant). */
+wxtp_status wx_tenant_find_own(wx_core *core, const char *appid, wx_tenant **tenant, wx_err *err);
+/* Whether it is clear whose jobs, audit or tenants are meant: WXTP_ERR_AMBIGUOUS with several components and
+ * none chosen, unless `appid` (or NULL) stands for an own or cloud account, also for one removed. */
+wxtp_status wx_need_view(wx_core *core, const char *appid, wx_err *err);
 /* By its exact key; WXTP_ERR_NOT_FOUND without filling `err` when there is no row. Removed ones are found. */
 wxtp_status wx_tenant_load(wx_core *core, wxtp_tx *tx, const char *platform, const char *appid,
                            wx_tenant **tenant, wx_err *err);

@@ -174,7 +174,12 @@ static wx_sent send_it(trip *t, wx_answer *answer, int64_t *duration_ms, wx_err 
     };
     wx_answer_free(answer);
     t->tries++;
-    return wx_send(t->op->core, &request, answer, NULL, duration_ms, err);
+    const int64_t began = wx_boot_ms(core);
+    const wx_sent sent = wx_send(t->op->core, &request, answer, NULL, duration_ms, err);
+    if (sent == WX_SENT_NOTHING || sent == WX_SENT_UNKNOWN) {
+        wx_patience_spend(t->op, began);
+    }
+    return sent;
 }
 
 /* ---- What follows from an answer ---- */
@@ -185,17 +190,6 @@ static wx_errcode_class class_of(wx_sent sent, const wx_answer *answer)
         return WX_ERRCODE_OK;
     }
     return sent == WX_SENT_REFUSED ? wx_errcode_find(answer->errcode)->class_ : WX_ERRCODE_BUSY;
-}
-
-static bool patience_for(const wx_op *op, int64_t ms)
-{
-    wx_patience *patience = op->patience;
-    const int64_t now = wx_boot_ms(op->core);
-    pthread_mutex_lock(&patience->lock);
-    const int64_t used = patience->waiting > 0 ? now - patience->since_boot_ms : 0;
-    const bool enough = patience->left_ms - used >= ms;
-    pthread_mutex_unlock(&patience->lock);
-    return enough;
 }
 
 static int64_t next_minute_ms(const trip *t)
@@ -222,7 +216,7 @@ static after judge(const trip *t, wx_sent sent, const wx_answer *answer, const w
     } else {
         return AFTER_END;
     }
-    return tries_left && patience_for(t->op, *wait_ms) ? AFTER_WAIT : AFTER_END;
+    return tries_left && wx_patience_left(t->op, *wait_ms) ? AFTER_WAIT : AFTER_END;
 }
 
 /* False when no other try is to be made; `err` is set where the reason is a new one. */

@@ -73,6 +73,13 @@ static wxtp_status no_such_job(const char *job_id, wx_err *err)
     return wx_fail(err, WXTP_ERR_NOT_FOUND, "there is no job %s", job_id);
 }
 
+static wxtp_status of_another(const wxtp_job_row *row, wx_err *err)
+{
+    wx_fail(err, WXTP_ERR_NOT_FOUND, "job %s is one of platform %s", row->id, row->platform);
+    wx_err_hint(err, "name that platform: --component %s", row->platform);
+    return WXTP_ERR_NOT_FOUND;
+}
+
 wxtp_status wx_job_read(wx_core *core, wxtp_tx *tx, const char *job_id, wxtp_job **job, wx_err *err)
 {
     wxtp_job_row row;
@@ -84,8 +91,9 @@ wxtp_status wx_job_read(wx_core *core, wxtp_tx *tx, const char *job_id, wxtp_job
     if (status != WXTP_OK) {
         return wx_store_fail(core, tx, status, "read the job", err);
     }
-    if (row.platform && row.platform[0] && strcmp(row.platform, core->settings.component) != 0) {
-        return no_such_job(job_id, err);
+    if (row.platform && row.platform[0] && core->settings.component[0] &&
+        strcmp(row.platform, core->settings.component) != 0) {
+        return of_another(&row, err);
     }
     return wx_job_copy(core, &row, job, err);
 }
@@ -105,6 +113,45 @@ wxtp_status wx_job_load(wx_core *core, const char *job_id, wxtp_job **job, wx_er
     *job = NULL;
     const wxtp_status status = wx_scope_begin(&scope, core, WXTP_TX_READ, err);
     return status == WXTP_OK ? wx_job_read(core, scope.tx, job_id, job, err) : status;
+}
+
+wxtp_status wx_job_as_told(wx_core *core, wxtp_tx *tx, int64_t ended, wxtp_job *job, wx_err *err)
+{
+    char name[WX_JOB_LEASE_NAME_MAX];
+    wxtp_job_row *row = &job->row;
+    if (row->state != WXTP_JOB_RUNNING || row->pending == 0) {
+        return WXTP_OK;
+    }
+    wx_job_lease_name(name, row->id);
+    wxtp_lease lease = {.name = name};
+    const wxtp_status status = wx_ops(core)->lease_holder(tx, &lease);
+    if (status != WXTP_OK && status != WXTP_ERR_NOT_FOUND) {
+        return wx_store_fail(core, tx, status, "read the lease of a job", err);
+    }
+    if (status == WXTP_ERR_NOT_FOUND || lease.fence == ended) {
+        row->state = WXTP_JOB_PAUSED;
+        row->paused_by = WXTP_PAUSED_BY_INTERRUPTED;
+        row->error_message = "the process that ran the job has ended";
+    }
+    return WXTP_OK;
+}
+
+wxtp_status wx_job_look(wx_core *core, const char *job_id, int64_t ended, wxtp_job **job, wx_err *err)
+{
+    WX_AUTO_JOB *found = NULL;
+    WX_AUTO_SCOPE scope = {0};
+    *job = NULL;
+    wxtp_status status = wx_scope_begin(&scope, core, WXTP_TX_READ, err);
+    if (status == WXTP_OK) {
+        status = wx_job_read(core, scope.tx, job_id, &found, err);
+    }
+    if (status == WXTP_OK) {
+        status = wx_job_as_told(core, scope.tx, ended, found, err);
+    }
+    if (status == WXTP_OK) {
+        *job = WX_TAKE(found);
+    }
+    return status;
 }
 
 void wx_job_lease_name(char name[WX_JOB_LEASE_NAME_MAX], const char *job_id)
@@ -215,6 +262,9 @@ wxtp_status wx_job_pause_err(const wxtp_job_row *row, wx_err *err)
         wx_fail(err, status, "%s", row->error_message[0] ? row->error_message : "the job is paused");
         char hint[sizeof(err->hint)];
         wx_copy(hint, sizeof(hint), row->error_hint[0] ? row->error_hint : err->hint);
+        if (status == WXTP_ERR_INTERRUPTED) {
+            wx_copy(hint, sizeof(hint), "Resume the job to go on where it stopped.");
+        }
         if (row->error_kind[0]) {
             wx_err_kind(err, row->error_kind);
         }

@@ -21,6 +21,13 @@ wxtp_status wx_job_run(wx_op *op, const char *job_id, wxtp_job_run_mode mode, wx
                        void *user, wxtp_job **job, wx_err *err);
 wxtp_status wx_job_cancel(wx_op *op, const char *job_id, wxtp_job **job, wx_err *err);
 wxtp_status wx_job_load(wx_core *core, const char *job_id, wxtp_job **job, wx_err *err);
+/* As it is to be told: one that wants to run and that nobody runs is paused, for its runner died. A lease of
+ * the fence `ended` counts as given back; 0: none. */
+wxtp_status wx_job_look(wx_core *core, const char *job_id, int64_t ended, wxtp_job **job, wx_err *err);
+/* Visits jobs of this handle's component and of none, newest first, as wx_job_look tells them; arguments as
+ * in wxtp_job_list. */
+wxtp_status wx_job_list(wx_core *core, const char *appid, int state, const char *after_id, size_t limit,
+                        bool (*each)(void *user, const wxtp_job *job), void *user, wx_err *err);
 void wx_job_free(wxtp_job *job);
 
 #endif

@@ -12,8 +12,11 @@ void wx_job_free_at(wxtp_job **job);
 /* The word for what succeeded in a call of the catalog. */
 const char *wx_job_done_word(const wx_core *core, const char *call);
 
-/* A job of this handle's component, or of no component, within a transaction; WXTP_ERR_NOT_FOUND. */
+/* A job of this handle's component, or of no component, within a transaction; with no component chosen, any.
+ * WXTP_ERR_NOT_FOUND. */
 wxtp_status wx_job_read(wx_core *core, wxtp_tx *tx, const char *job_id, wxtp_job **job, wx_err *err);
+/* What wx_job_look makes of a job that was read in the same transaction. */
+wxtp_status wx_job_as_told(wx_core *core, wxtp_tx *tx, int64_t ended, wxtp_job *job, wx_err *err);
 /* Puts a row back, whose openids must all be accounted for. */
 wxtp_status wx_job_write(wx_core *core, wxtp_tx *tx, wxtp_job_row *row, wx_err *err);
 

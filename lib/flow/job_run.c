@@ -381,7 +381,7 @@ wxtp_status wx_job_run(wx_op *op, const char *job_id, wxtp_job_run_mode mode, wx
     empty_shelf(&r.runner);
     (void)pthread_mutex_destroy(&r.runner.lock);
     wx_bell_destroy(&r.runner.changed);
-    const wxtp_status loaded = wx_job_load(op->core, job_id, job, &aside);
+    const wxtp_status loaded = wx_job_look(op->core, job_id, r.runner.lease.fence, job, &aside);
     if (status == WXTP_OK && loaded != WXTP_OK) {
         *err = aside;
         return loaded;

@@ -70,6 +70,8 @@ static wxtp_status sync_wal(sq_store *store)
 wxtp_status sq_maintain(wxtp_store *base)
 {
     sq_store *store = (sq_store *)base;
+    if (store->read_only)
+        return WXTP_OK;
     wxtp_status status = sync_wal(store);
     if (!sq_turn_take(&store->writer.turn, 0))
         return status; /* a writer is at work and looks at the WAL's size itself */

@@ -100,7 +100,9 @@ struct sq_store {
     int64_t busy_ms;
     int lock_fd;
     int wal_fd;
-    int64_t owner_byte;
+    bool read_only;     /* the lock file cannot be written: nor can the database */
+    int64_t owner_byte; /* locked when a lease is first written; 0: none yet */
+    bool owner_written; /* its row is committed */
     char nonce[SQ_NONCE];
     sq_conn writer, reader;
     atomic_bool unsynced; /* relaxed commits that no sync followed */
@@ -172,6 +174,7 @@ void sq_gate_leave(sq_store *store);
 bool sq_gate_close(sq_store *store, int64_t turnstile_ms, int64_t gate_ms);
 void sq_gate_open(sq_store *store);
 wxtp_status sq_owner_lock(sq_store *store);
+void sq_owner_unlock(sq_store *store);
 bool sq_owner_byte_locked(sq_store *store, int64_t byte);
 
 /* checkpoint.c */
@@ -260,7 +263,12 @@ wxtp_status sq_lease_held(wxtp_tx *tx, const char *name, bool *held, bool *ours)
 wxtp_status sq_lease_drop(wxtp_tx *tx, const char *name);
 
 /* owners.c */
-wxtp_status sq_owner_register(wxtp_tx *tx);
+/* Before a lease is written: the byte that tells others that this handle lives. */
+wxtp_status sq_owner_need(wxtp_tx *tx);
+/* With the commit of the first lease: the row that belongs to the byte. */
+wxtp_status sq_owner_enter(wxtp_tx *tx);
+/* After the end of a transaction. */
+void sq_owner_settle(sq_store *store, bool committed);
 wxtp_status sq_owner_leave(wxtp_tx *tx);
 wxtp_status sq_owner_alive(wxtp_tx *tx, int64_t byte, const char *nonce, bool *alive);
 
@@ -273,7 +281,7 @@ wxtp_status sq_job_delete(wxtp_tx *tx, const char *id);
 wxtp_status sq_job_number(wxtp_tx *tx, const char *id, int64_t *number);
 wxtp_status sq_job_remove(wxtp_tx *tx, const char *id);
 /* Deletes jobs whose builder died. */
-wxtp_status sq_job_sweep(wxtp_tx *tx);
+wxtp_status sq_sweep(wxtp_store *base);
 
 wxtp_status sq_batch_list(wxtp_tx *tx, const char *job_id, int64_t from, size_t limit,
                           bool (*each)(void *, const wxtp_batch_row *), void *user);

@@ -240,7 +240,7 @@ static wxtp_status remove_if_dead(wxtp_tx *tx, const char *name)
     return status == WXTP_OK && !held ? sq_job_remove(tx, name + strlen("build:")) : status;
 }
 
-wxtp_status sq_job_sweep(wxtp_tx *tx)
+static wxtp_status sweep_in(wxtp_tx *tx)
 {
     const sq_memory *memory = &tx->conn->store->memory;
     wxtp_status status = sq_operation(tx, true);
@@ -262,5 +262,36 @@ wxtp_status sq_job_sweep(wxtp_tx *tx)
         status = id != NULL ? with_build_lease(tx, id, remove_if_dead) : sq_fail(tx, SQLITE_NOMEM);
         sq_release(memory, id);
     }
+    return status;
+}
+
+static wxtp_status any_building(wxtp_store *base, bool *any)
+{
+    wxtp_tx *tx;
+    int64_t found = 0;
+    wxtp_status status = sq_begin(base, WXTP_TX_READ, &tx);
+    if (status != WXTP_OK)
+        return status;
+    status = sq_one_int(tx, "SELECT EXISTS(SELECT 1 FROM jobs WHERE state=0)", NULL, &found);
+    sq_rollback(tx);
+    *any = found != 0;
+    return status;
+}
+
+/* Looks before it writes: mostly there is nothing to do. */
+wxtp_status sq_sweep(wxtp_store *base)
+{
+    wxtp_tx *tx;
+    bool any = false;
+    wxtp_status status = any_building(base, &any);
+    if (status != WXTP_OK || !any)
+        return status;
+    status = sq_begin(base, WXTP_TX_SYNC, &tx);
+    if (status != WXTP_OK)
+        return status;
+    status = sweep_in(tx);
+    if (status == WXTP_OK)
+        return sq_commit(tx);
+    sq_rollback(tx);
     return status;
 }

@@ -66,6 +66,9 @@ wxtp_status sq_lease_drop(wxtp_tx *tx, const char *name)
 static wxtp_status write_lease(wxtp_tx *tx, const wxtp_lease *lease)
 {
     const sq_store *store = tx->conn->store;
+    wxtp_status status = sq_owner_need(tx);
+    if (status != WXTP_OK)
+        return status;
     sq_query q;
     sq_open(&q, tx, "INSERT OR REPLACE INTO leases VALUES(?,?,?,?,?,?,?)");
     sq_text(&q, lease->name);

@@ -45,6 +45,10 @@ wxtp_status sq_lockfile_open(sq_store *store, char *message, size_t size)
         return WXTP_ERR_NOMEM;
     wxtp_status status = WXTP_OK;
     store->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (store->lock_fd < 0 && errno == EROFS) {
+        store->lock_fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        store->read_only = store->lock_fd >= 0;
+    }
     if (store->lock_fd < 0) {
         sq_say(message, size, "%s: %s", path, strerror(errno));
         status = WXTP_ERR_STORE;
@@ -56,6 +60,8 @@ wxtp_status sq_lockfile_open(sq_store *store, char *message, size_t size)
 wxtp_status sq_opening_lock(sq_store *store)
 {
     sq_wait wait;
+    if (store->read_only)
+        return WXTP_OK; /* nobody changes anything here */
     sq_wait_start(&wait, &store->clock, store->busy_ms);
     return wait_for(store->lock_fd, F_WRLCK, OPENING, &wait);
 }
@@ -110,6 +116,12 @@ wxtp_status sq_owner_lock(sq_store *store)
             return WXTP_ERR_STORE;
     }
     return WXTP_ERR_STORE_BUSY;
+}
+
+void sq_owner_unlock(sq_store *store)
+{
+    set(store->lock_fd, F_UNLCK, store->owner_byte);
+    store->owner_byte = 0;
 }
 
 bool sq_owner_byte_locked(sq_store *store, int64_t byte)

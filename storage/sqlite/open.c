@@ -46,7 +46,7 @@ static void close_handle(wxtp_store *base)
     if (store == NULL)
         return;
     wxtp_tx *tx;
-    if (store->owner_byte != 0 && sq_begin(base, WXTP_TX_SYNC, &tx) == WXTP_OK) {
+    if (store->owner_written && sq_begin(base, WXTP_TX_SYNC, &tx) == WXTP_OK) {
         if (sq_owner_leave(tx) == WXTP_OK)
             (void)sq_commit(tx);
         else
@@ -126,6 +126,7 @@ static const wxtp_store_ops operations = {
     .backup = sq_backup,
     .maintain = sq_maintain,
     .describe = sq_describe,
+    .sweep = sq_sweep,
 };
 
 static bool init_locks(sq_store *store)
@@ -183,7 +184,7 @@ static wxtp_status open_wal(sq_store *store, char *message, size_t size)
     char *path = sq_join(&store->memory, store->path, "-wal");
     if (path == NULL)
         return WXTP_ERR_NOMEM;
-    store->wal_fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    store->wal_fd = open(path, (store->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOFOLLOW);
     if (store->wal_fd < 0)
         sq_say(message, size, "%s: %s", path, strerror(errno));
     struct stat facts;
@@ -231,26 +232,6 @@ static wxtp_status prepare_schema(sq_store *store, const sq_options *options, bo
     return status;
 }
 
-static wxtp_status move_in(sq_store *store, char *message, size_t size)
-{
-    wxtp_tx *tx;
-    wxtp_status status = sq_begin(&store->base, WXTP_TX_SYNC, &tx);
-    if (status == WXTP_OK) {
-        status = sq_owner_register(tx);
-        if (status == WXTP_OK)
-            status = sq_job_sweep(tx);
-        if (status == WXTP_OK) {
-            status = sq_commit(tx);
-        } else {
-            sq_trouble_keep(store, tx->message);
-            sq_rollback(tx);
-        }
-    }
-    if (status != WXTP_OK)
-        sq_message(&store->base, NULL, message, size);
-    return status;
-}
-
 /* Under the opening byte. */
 static wxtp_status open_database(sq_store *store, const sq_options *options, bool *created, char *message,
                                  size_t size)
@@ -276,7 +257,7 @@ static wxtp_status open_database(sq_store *store, const sq_options *options, boo
         sq_say(message, size, "cannot open %s: %s", store->path, sqlite3_errmsg(store->reader.db));
         return sq_status(rc);
     }
-    return move_in(store, message, size);
+    return WXTP_OK;
 }
 
 WXTP_API wxtp_status wxtp_sqlite_open(const wxtp_sqlite_options *from, wxtp_store **store, bool *created,

@@ -3,14 +3,18 @@
 #include <string.h>
 #include <unistd.h>
 
-wxtp_status sq_owner_register(wxtp_tx *tx)
+wxtp_status sq_owner_need(wxtp_tx *tx)
 {
     sq_store *store = tx->conn->store;
-    wxtp_status status = sq_operation(tx, true);
-    if (status == WXTP_OK)
-        status = sq_owner_lock(store);
-    if (status != WXTP_OK)
-        return sq_answer(tx, status, "no byte of the lock file is free");
+    wxtp_status status = store->owner_byte == 0 ? sq_owner_lock(store) : WXTP_OK;
+    return status == WXTP_OK ? status : sq_answer(tx, status, "no byte of the lock file is free");
+}
+
+wxtp_status sq_owner_enter(wxtp_tx *tx)
+{
+    sq_store *store = tx->conn->store;
+    if (store->owner_byte == 0 || store->owner_written)
+        return WXTP_OK;
     sq_query q;
     sq_open(&q, tx, "INSERT OR REPLACE INTO owners VALUES(?,?,?,?,?)");
     sq_int(&q, store->owner_byte);
@@ -19,6 +23,17 @@ wxtp_status sq_owner_register(wxtp_tx *tx)
     sq_int(&q, getpid());
     sq_int(&q, store->clock.wall_ms(store->clock.user));
     return sq_run(&q);
+}
+
+/* Without its row the byte would keep a dead owner's row alive, which it had before. */
+void sq_owner_settle(sq_store *store, bool committed)
+{
+    if (store->owner_byte == 0 || store->owner_written)
+        return;
+    if (committed)
+        store->owner_written = true;
+    else
+        sq_owner_unlock(store);
 }
 
 wxtp_status sq_owner_leave(wxtp_tx *tx)

@@ -72,11 +72,13 @@ wxtp_status sq_begin(wxtp_store *base, wxtp_tx_mode mode, wxtp_tx **tx)
     return WXTP_OK;
 }
 
-static void end(wxtp_tx *tx)
+static void end(wxtp_tx *tx, bool committed)
 {
     sq_store *store = tx->conn->store;
-    if (tx->mode != WXTP_TX_READ)
-        sq_gate_leave(store);
+    if (tx->mode == WXTP_TX_READ)
+        return;
+    sq_owner_settle(store, committed);
+    sq_gate_leave(store);
 }
 
 static void undo(wxtp_tx *tx)
@@ -92,6 +94,8 @@ wxtp_status sq_commit(wxtp_tx *tx)
     sq_store *store = conn->store;
     wxtp_status status = tx->failed;
     conn->committed = false;
+    if (status == WXTP_OK && tx->mode != WXTP_TX_READ)
+        status = sq_owner_enter(tx);
     if (status == WXTP_OK) {
         sq_wait_start(&conn->wait, &store->clock, store->busy_ms);
         int rc = step_patiently(conn, "COMMIT");
@@ -104,7 +108,7 @@ wxtp_status sq_commit(wxtp_tx *tx)
     } else if (conn->committed) {
         atomic_store(&store->unsynced, tx->mode == WXTP_TX_WRITE);
     }
-    end(tx);
+    end(tx, status == WXTP_OK);
     if (status == WXTP_OK && conn->committed)
         sq_checkpoint_if_large(store);
     sq_turn_give(&conn->turn);
@@ -116,7 +120,7 @@ void sq_rollback(wxtp_tx *tx)
     if (tx == NULL)
         return;
     undo(tx);
-    end(tx);
+    end(tx, false);
     sq_turn_give(&tx->conn->turn);
 }
 

@@ -96,14 +96,15 @@ static void put_statuses(void)
 
 /* ---- Reasons of the gate ---- */
 
-static void put_reason(const wx_tenant *tenant, const wx_api *api, int64_t refused_until_ms,
+static void put_reason(const wx_tenant *tenant, const wx_api *api, int64_t refused_errcode,
                        int64_t quota_until_ms)
 {
     char hint[WX_HINT_MAX];
     const wx_gate_facts facts = {.tenant = tenant,
                                  .api = api,
                                  .now_ms = 1,
-                                 .refused_until_ms = refused_until_ms,
+                                 .refused_until_ms = refused_errcode ? 2 : 0,
+                                 .refused_errcode = refused_errcode,
                                  .quota_until_ms = quota_until_ms};
     const char *reason = wx_gate_judge(&facts, hint);
     char word[64];
@@ -134,13 +135,14 @@ static void put_reasons(void)
     bad = good;
     bad.row.account_status = 16;
     put_reason(&bad, &apis[0], 0, 0);
+    put_reason(&good, &apis[0], 50002, 0);
     bad = good;
     bad.set_count = 0;
     put_reason(&bad, &apis[0], 0, 0);
     bad = good;
     bad.row.override_certified = 0;
     put_reason(&bad, &apis[0], 0, 0);
-    put_reason(&good, &apis[0], 2, 0);
+    put_reason(&good, &apis[0], 48001, 0);
     put_reason(&good, &apis[0], 0, 2);
     bad = good;
     bad.row.credential = WXTP_CREDENTIAL_CLOUD;

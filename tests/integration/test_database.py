@@ -1,8 +1,11 @@
 """The database under other processes, kills and unfriendly places."""
 import base64
 import glob
+import hashlib
+import json
 import os
 import random
+import resource
 import stat
 import subprocess
 import sys
@@ -145,6 +148,84 @@ class Databases(unittest.TestCase):
         shown = self.scene.must("tenant", "list", "--status", "authorized", "--json").json["tenants"]
         self.assertEqual(len(shown), 16)
         self.scene.must("db", "check")
+
+
+READS = (["tenant", "list"], ["tenant", "show", A], ["token", "show", A], ["job", "list"], ["audit"],
+         ["platform", "show"])
+
+
+class Untouched(unittest.TestCase):
+    """Who only looks, and who has not the key, writes nothing."""
+
+    def setUp(self):
+        self.scene = self.enterContext(Scene())
+        self.scene.ready()
+        self.scene.onboard(A, any_openid_valid=True)
+        self.job = self.scene.must("unblacklist", A, openid(1), "--json").json["job"]
+
+    def files(self):
+        found = {}
+        for name in sorted(os.listdir(self.scene.folder)):
+            if not name.endswith("-shm"):  # SQLite's memory, made anew by each first opening
+                with open(os.path.join(self.scene.folder, name), "rb") as file:
+                    found[name] = hashlib.sha256(file.read()).hexdigest()
+        return found
+
+    def test_without_the_right_key(self):
+        key = self.scene.db + ".key"
+        with open(key, "rb") as file:
+            right = file.read()
+        another = base64.b64encode(os.urandom(32))
+        for content, mode in ((None, 0), (another, 0o600), (b"x", 0o600), (right, 0o644)):
+            with self.subTest(content=content, mode=mode):
+                os.remove(key)
+                if content is not None:
+                    self.scene.path("wxtp.db.key", content)
+                    os.chmod(key, mode)
+                before = self.files()
+                for arguments in READS + (["unblacklist", A, openid(2)], ["token", "refresh", A], ["db", "prune"],
+                                          ["tenant", "set", A, "--certified", "yes"]):
+                    ran = self.scene.admin(*arguments, "--json")
+                    self.assertEqual((ran.code, ran.out, ran.error["kind"]), (1, "", "key"), (arguments, ran))
+                self.assertEqual(self.files(), before)
+                self.scene.path("wxtp.db.key", right)
+                os.chmod(key, 0o600)
+        self.scene.must("tenant", "list")
+
+    def test_who_only_looks(self):
+        before = self.files()
+        for arguments in READS + (["job", "show", self.job],):
+            self.scene.must(*arguments)
+        self.assertEqual(self.files(), before)
+
+    def test_who_only_looks_needs_no_room(self):
+        """A file's size limit stands for a disk that is full."""
+        limit = (64 * 1024, 64 * 1024)
+        self.assertGreater(os.path.getsize(self.scene.db + "-wal"), limit[0])
+
+        def full():
+            resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+
+        for arguments in READS + (["job", "show", self.job],):
+            self.scene.must(*arguments, preexec_fn=full)
+        ran = self.scene.admin("token", "refresh", A, "--json", preexec_fn=full)
+        self.assertEqual((ran.code, ran.error["kind"]), (1, "store"), ran)
+
+    @unittest.skipUnless(subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode == 0,
+                         "mounts need a name space of one's own")
+    def test_who_only_looks_may_do_so_on_a_read_only_file_system(self):
+        mount = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
+
+        def read_only(*arguments):
+            return subprocess.run(["unshare", "-rm", "sh", "-c", mount, self.scene.folder, ADMIN, *arguments, "--json"],
+                                  env=self.scene.environment, capture_output=True, text=True, timeout=60)
+
+        for arguments in READS + (["job", "show", self.job],):
+            ran = read_only(*arguments)
+            self.assertEqual(ran.returncode, 0, (arguments, ran))
+            self.assertEqual(ran.stderr, "")
+        ran = read_only("token", "refresh", A)
+        self.assertEqual((ran.returncode, json.loads(ran.stderr)["error"]["kind"]), (1, "store"), ran)
 
 
 if __name__ == "__main__":

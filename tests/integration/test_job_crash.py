@@ -42,6 +42,8 @@ class Crashes(JobCase):
             pass
         child.kill()
         child.wait(timeout=20)
+        # What it had sent may not have been read yet: that is its call too, and not the next run's.
+        until(lambda: self.sim.open_connections() == 0, "the simulator has taken what the dead one sent")
         self.bounds.append(self.made())
 
     def resume(self, job_id, *more):
@@ -110,6 +112,31 @@ class Crashes(JobCase):
         self.ended(ran, 0, "done", unblacklisted=100)
         self.assertLess(time.monotonic() - begun, 20, "the lease of 65 s is not waited for")
         self.assertEqual(len(self.calls()), 6)
+
+    def test_I7_a_job_whose_runner_died_is_told_as_paused(self):
+        self.sim.fault(UNBLACKLIST, hold=True, count=1)
+        child = self.start("--file", self.list_file(openids(1, 100)), "--timeout", "60")
+        self.sim.wait(UNBLACKLIST, held=1)
+        job_id = self.job_id()
+
+        def listed(*more):
+            return [job["job"] for job in self.scene.must("job", "list", "--json", *more).json["jobs"]]
+
+        self.assertEqual(self.show(job_id)["state"], "running", "somebody works on it")
+        self.assertEqual((listed("--state", "running"), listed("--state", "paused")), ([job_id], []))
+        child.kill()
+        child.wait(timeout=20)
+        self.sim.release()
+        job = self.show(job_id)
+        self.assertEqual((job["state"], job["paused_by"], job["pending"]), ("paused", "interrupted", 100))
+        self.assertEqual((listed("--state", "running"), listed("--state", "paused"), listed()),
+                         ([], [job_id], [job_id]))
+        self.assertIn("paused (interrupted)", self.scene.must("job", "list").out)
+        shown = self.scene.must("job", "show", job_id).out
+        self.assertRegex(shown, r"(?m)^what to do: .*job resume " + job_id)
+        jobs = [check for check in self.scene.admin("doctor", "--json").json["checks"] if check["name"] == "jobs"]
+        self.assertEqual(jobs[0]["status"], "warn", jobs)
+        self.ended(self.scene.admin("job", "resume", job_id, "--json"), 0, "done", unblacklisted=100)
 
     def test_I7_killed_while_the_list_is_read_leaves_no_job(self):
         child = self.start("--file", "-", stdin=-1)

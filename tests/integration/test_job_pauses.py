@@ -74,6 +74,13 @@ class Network(JobCase):
         self.assertGreater(time.monotonic() - begun, 1, "it backs off")
         self.goes_on(job)
 
+    def test_a_server_that_hangs_is_waited_for_no_longer_than_told(self):
+        begun = time.monotonic()
+        job = self.outage("--max-wait", "2", "--timeout", "2", delay_ms=20000)
+        self.assertEqual(job["calls"], 1)
+        self.assertLess(time.monotonic() - begun, 6)
+        self.goes_on(job)
+
     def test_errcode_minus_1_is_tried_again(self):
         self.sim.fault(UNBLACKLIST, appid=self.appid, errcode=-1, count=2)
         self.ended(self.unblacklist("--file", self.list_file(openids(1, 20))), 0, "done", unblacklisted=20, calls=3)
@@ -257,12 +264,54 @@ class Signals(JobCase):
         child = self.held_job()
         taken_signal(child, signal.SIGINT)
         child.send_signal(signal.SIGINT)
-        ran = self.scene.finish(child, timeout=20)
-        self.assertEqual((ran.code, ran.out, ran.error["kind"]), (130, "", "interrupted"), ran)
+        self.paused(self.scene.finish(child, timeout=20), 130, "interrupted", "interrupted", pending=400)
         self.sim.release()
         job = self.show(self.job_id())
         self.assertEqual((job["requested"], job["pending"]), (400, 400))
         self.ended(self.scene.admin("job", "resume", job["job"], "--json"), 0, "done", unblacklisted=400)
+
+    def test_a_second_signal_still_prints_the_result(self):
+        """Of a resume too; with the openids refused so far, and as a table."""
+        bad = openids(1, 1)
+        self.sim.merchant(self.appid, bad_openids=bad)
+        self.sim.fault(UNBLACKLIST, appid=self.appid, nth=10, errcode=45009, count=1)
+        job = self.unblacklist("--file", self.list_file(openids(1, 400)), "--concurrency", "1").json
+        self.assertEqual(job["invalid"], bad)
+        for more in (["--json"], []):
+            self.sim.fault(UNBLACKLIST, appid=self.appid, hold=True, count=1)
+            child = self.scene.start("job", "resume", job["job"], *more)
+            self.sim.wait(UNBLACKLIST, appid=self.appid, held=1)
+            taken_signal(child, signal.SIGTERM)
+            child.send_signal(signal.SIGTERM)
+            ran = self.scene.finish(child, timeout=20)
+            self.sim.release()
+            self.assertEqual(ran.code, 143, ran)
+            if more:
+                now = self.paused(ran, 143, "interrupted", "interrupted", invalid=bad)
+                self.assertEqual(now["unblacklisted"], job["unblacklisted"])
+            else:
+                self.assertRegex(ran.out, r"(?m)^state: +paused$")
+                self.assertRegex(ran.out, r"(?m)^paused by: +interrupted$")
+                self.assertRegex(ran.err, r"(?m)^hint: .*job resume " + job["job"])
+
+    def test_a_follower_that_is_stopped_leaves_the_job_running(self):
+        child = self.held_job()
+        follower = self.scene.start("job", "resume", self.job_id(), "--json")
+        until(lambda: self.calm(follower), "it follows")
+        taken_signal(follower, signal.SIGINT)
+        ran = self.scene.finish(follower)
+        self.assertEqual((ran.code, ran.json["state"]), (130, "running"), ran)
+        self.assertEqual(self.show(self.job_id())["state"], "running")
+        self.sim.release()
+        self.ended(self.scene.finish(child), 0, "done", unblacklisted=400)
+
+    @staticmethod
+    def calm(child):
+        """Whether it sleeps, and has opened the database."""
+        folder = "/proc/%d/fd" % child.pid
+        with open("/proc/%d/stat" % child.pid) as file:
+            asleep = file.read().rsplit(")", 1)[1].split()[0] == "S"
+        return asleep and any(os.readlink(os.path.join(folder, name)).endswith("-wal") for name in os.listdir(folder))
 
     def test_a_signal_while_the_list_is_read(self):
         child = self.start("--file", "-", stdin=-1)

@@ -236,6 +236,26 @@ class Lists(JobCase):
         self.assertEqual(self.unblacklist(openid(9), "--rejects", path).code, 0)
         self.assertEqual(os.path.getsize(path), 0)
 
+    def test_rejects_into_the_list_itself(self):
+        content = lines(openids(1, 20), "not one")
+        path = self.list_file(openids(1, 20), "not one")
+        link, other = self.scene.path("link"), self.scene.path("other")
+        for name in (link, other):
+            if os.path.lexists(name):
+                os.remove(name)
+        os.symlink(path, link)
+        os.link(path, other)
+        batch = self.scene.path("batch", "%s\t%s\n" % (self.appid, openid(1)))
+        for file, rejects in ((path, path), (path, link), (link, path), (other, path), ("-", path)):
+            with open(path, "rb") as stdin:
+                ran = self.unblacklist("--file", file, "--rejects", rejects, stdin=stdin)
+            self.refused(ran, 2, "usage")
+        self.refused(self.unblacklist("--dry-run", "--file", path, "--rejects", path), 2, "usage")
+        self.refused(self.scene.admin("unblacklist", "--batch", batch, "--rejects", batch, "--json"), 2, "usage")
+        with open(path) as file:
+            self.assertEqual(file.read(), content)
+        self.assertEqual(self.calls(), [])
+
     def test_rejects_that_cannot_be_written_stop_before_any_call(self):
         ran = self.unblacklist(openid(1), "--rejects", os.path.join(self.scene.folder, "no", "folder"))
         self.assertEqual(ran.code, 2, ran)

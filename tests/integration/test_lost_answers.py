@@ -102,6 +102,24 @@ class Refresh(Case):
         self.refreshed()
         self.serves()
 
+    def test_I5_a_person_who_starts_a_job_has_it_looked_at(self):
+        self.sim.settings(info_has_refresh_tokens=False, list_has_refresh_tokens=False)
+        self.sim.fault(REFRESH, cut="after", count=1)
+        self.refresh()
+        for _ in range(2):
+            asked = len(self.sim.journal(path=INFO))
+            ran = self.scene.admin("unblacklist", A, openid(7), "--json", "--quiet")
+            self.fails(ran, 5, "reauthorization_required")
+            self.assertEqual((ran.out, len(self.sim.journal(path=INFO))), ("", asked + 1))
+        self.sim.settings(info_has_refresh_tokens=True)
+        asked = len(self.sim.journal(path=INFO))
+        self.assertEqual(self.show()["calls"]["batchUnblacklist"]["reason"], "reauthorization_required")
+        dry = self.scene.admin("unblacklist", A, openid(7), "--json", "--dry-run")
+        self.assertEqual((dry.code, dry.json["reason"]), (5, "reauthorization_required"), dry)
+        self.assertEqual(len(self.sim.journal(path=INFO)), asked, "these say it from memory")
+        self.serves()
+        self.assertEqual(len(self.sim.journal(path=INFO)), asked + 1)
+
     def test_I5_a_job_of_a_lost_tenant_is_refused_by_name_and_a_new_authorization_ends_it(self):
         self.sim.settings(info_has_refresh_tokens=False, list_has_refresh_tokens=False)
         self.sim.fault(REFRESH, cut="after", count=1)

@@ -107,6 +107,27 @@ class Output(unittest.TestCase):
                    for row in rows if "service_account" in row}
         self.assertEqual(len(columns), 1, "\n".join(rows))
 
+    def test_what_moves_the_cursor_or_turns_text_round_stays_off_the_terminal(self):
+        bad = ("\x1b[31m", "\x07", "\x7f", "\u009b", "\u0085", "\u200e", "\u200f", "\u202a", "\u202e", "\u2066",
+               "\u2069", "\u061c")
+        name = "店" + "x".join(bad) + "铺🏪"
+        self.scene.onboard("wxoutput0000000003", nick_name=name)
+        self.assertEqual(self.scene.must("tenant", "show", "wxoutput0000000003", "--json").json["nick_name"], name)
+        for ran in (self.scene.must("tenant", "list"), self.scene.must("tenant", "show", "wxoutput0000000003")):
+            self.assertIn("店", ran.out)
+            self.assertIn("铺🏪", ran.out)
+            for one in bad:
+                self.assertNotIn(one[0], ran.out, repr(one))
+
+    def test_the_rid_has_a_column_of_its_own(self):
+        self.scene.onboard("wxoutput0000000004", any_openid_valid=True, bad_openids=[openid(1)])
+        self.scene.admin("unblacklist", "wxoutput0000000004", openid(1), "--quiet")
+        row = [row for row in self.scene.must("audit", "--json").json["audit"] if row["errcode"] == 40003][-1]
+        self.assertIn(row["rid"], row["errmsg"])
+        table = [line for line in self.scene.must("audit").out.splitlines() if row["rid"] in line]
+        self.assertEqual([line.count("rid") + line.count(row["rid"]) for line in table], [1], table)
+        self.assertIn(row["errmsg"].split(" rid")[0], table[0])
+
     def complete(self, *words):
         script = ('source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_LINE="$*"; COMP_POINT=${#COMP_LINE}; '
                   '$(complete -p wxtp-admin | sed "s/.*-F \\([^ ]*\\) .*/\\1/"); printf "%s\\n" "${COMPREPLY[@]}"')

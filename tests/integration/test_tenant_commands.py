@@ -146,6 +146,44 @@ class Gate(Case):
         self.scene.must("tenant", "set", A, "--certified", "yes")
         self.serves()
 
+    def test_I6_a_restricted_account_stays_not_active(self):
+        self.scene.onboard(A, any_openid_valid=True)
+        self.sim.fault(UNBLACKLIST, errcode=50002, count=1)
+        first = self.fails(self.unblacklist(), 4, "account_not_active")
+        calls = len(self.scene.business_calls())
+        said = self.verdict()
+        self.assertEqual((said["allowed"], said["reason"]), (False, "account_not_active"))
+        self.assertIn("restrict", said["hint"])
+        self.assertIn(said["hint"].rstrip("."), first["hint"])
+        dry = self.unblacklist(A, "--dry-run")
+        self.assertEqual((dry.code, dry.json["reason"]), (4, "account_not_active"), dry)
+        again = self.unblacklist()
+        self.assertEqual((again.code, again.out), (4, ""), again)
+        self.fails(again, 4, "account_not_active")
+        self.assertEqual(len(self.scene.business_calls()), calls)
+        database.write(self.scene.db, "UPDATE holds SET until_ms = 1")
+        self.serves()
+
+    def test_the_remedies_of_an_account_of_ones_own_read_nothing_at_wechat(self):
+        self.sim.merchant(B, appsecret=SECRET, kind="service", verify_type=0, any_openid_valid=True)
+        self.scene.must("tenant", "add-own", "--appid", B, "--appsecret-file", self.scene.path("own", SECRET),
+                        "--certified", "no")
+        self.scene.must("tenant", "add-cloud", "--appid", C, "--certified", "no")
+        for appid in (B, C):
+            hint = self.verdict(appid)["hint"]
+            self.assertEqual(self.verdict(appid)["reason"], "not_certified")
+            self.assertNotIn("sync", hint)
+            self.assertIn("tenant set %s --certified yes" % appid, hint)
+        self.scene.must("tenant", "set", B, "--certified", "yes")
+        for errcode, reason in ((48001, "refused_by_wechat"), (50002, "account_not_active")):
+            self.sim.fault(UNBLACKLIST, errcode=errcode, count=1)
+            error = self.fails(self.unblacklist(B), 4, reason)
+            said = self.verdict(B)
+            self.assertEqual(said["reason"], reason)
+            self.assertNotIn("tenant sync", said["hint"] + error["hint"])
+            self.scene.must("tenant", "set", B, "--certified", "yes")  # what the hints say
+            self.assertTrue(self.verdict(B)["allowed"])
+
     def test_quota_exhausted_is_remembered(self):
         self.scene.onboard(A, any_openid_valid=True, daily_quota=0)
         ran = self.unblacklist()

@@ -1,7 +1,9 @@
 """Tenants end to end: pushes, codes, the gate and sync, against the simulator (I5, I6, I8)."""
 import os
+import signal
 import unittest
 
+from jobs import taken_signal
 from scene import Scene, openid
 from simulator import COMPONENT
 
@@ -50,6 +52,40 @@ class Tenants(unittest.TestCase):
             self.assertEqual((late.code, late.json["applied"]), (0, False))
             self.assertEqual(self.show(scene, A)["status"], "authorized")
             self.assertTrue(self.show(scene, A)["calls"]["batchUnblacklist"]["allowed"])
+
+    def test_a_signal_after_the_exchange_leaves_the_profile_unread(self):
+        for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+            with self.subTest(code=code), Scene() as scene:
+                scene.ready()
+                scene.sim.merchant(A, permission_sets=[2])
+                authorized = scene.sim.authorize(A, deliver=False)
+                scene.sim.fault(QUERY_AUTH, hold=True, count=1)
+                child = scene.start("tenant", "add", "--auth-code", authorized["authorization_code"], "--json")
+                scene.sim.wait(QUERY_AUTH, held=1)
+                taken_signal(child, number)
+                scene.sim.release()
+                ran = scene.finish(child)
+                self.assertEqual((ran.code, ran.error["kind"]), (code, "interrupted"), ran)
+                self.assertEqual((ran.json["authorizer_appid"], ran.json["account"]), (A, "unknown"), ran)
+                self.assertIn("tenant sync " + A, ran.error["hint"])
+                self.assertEqual(ran.error["tenant"], A)
+                scene.must("tenant", "sync", A)
+                self.assertTrue(self.show(scene, A)["calls"]["batchUnblacklist"]["allowed"])
+
+    def test_a_sync_that_is_stopped_has_no_job_to_resume(self):
+        with Scene() as scene:
+            scene.ready()
+            scene.onboard(A)
+            scene.onboard(B)
+            scene.sim.fault(INFO, hold=True, count=1)
+            child = scene.start("tenant", "sync", A, B, "--json", "--concurrency", "1")
+            scene.sim.wait(INFO, held=1)
+            taken_signal(child, signal.SIGINT)
+            scene.sim.release()
+            ran = scene.finish(child)
+            self.assertEqual((ran.code, ran.error["kind"]), (130, "interrupted"), ran)
+            self.assertNotIn("job", ran.error["hint"], ran)
+            self.assertTrue(ran.error["hint"])
 
     def test_I5_an_exchange_whose_answer_is_lost_is_recovered(self):
         with Scene() as scene:

@@ -142,6 +142,20 @@ class Simulator:
     def state(self):
         return self.order("state", method="GET")
 
+    def open_connections(self):
+        """How many it has not closed yet, those included whose other end is gone: in each a request may wait."""
+        port = "%04X" % urllib.parse.urlsplit(self.base).port
+        count = 0
+        for name in ("/proc/net/tcp", "/proc/net/tcp6"):
+            try:
+                with open(name) as table:
+                    sockets = [line.split() for line in table][1:]
+            except FileNotFoundError:
+                continue
+            # ESTABLISHED, SYN_RECV, CLOSE_WAIT
+            count += sum(row[1].endswith(":" + port) and row[3] in ("01", "03", "08") for row in sockets)
+        return count
+
     def settings(self, **changes):
         return self.order("settings", changes) if changes else self.order("settings", method="GET")
 

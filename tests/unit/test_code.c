@@ -410,6 +410,32 @@ static void an_expired_code_is_not_sent(void **state)
     assert_int_equal(fake_http_count(&fx->http, AUTH_PATH), 0);
 }
 
+static void cut(void *user, const fake_request *request, fake_reply *reply)
+{
+    (void)request;
+    fake_clock_advance(&((fixture *)user)->clock, 5000); /* the code's life ends meanwhile */
+    reply->outcome = WXTP_HTTP_UNKNOWN;
+}
+
+static void I5_a_code_that_expired_after_it_was_sent_is_only_asked_about(void **state)
+{
+    fixture *fx = *state;
+    char appid[WX_APPID_MAX];
+    wx_err err;
+    fake_http_fail(&fx->http, INFO_PATH, NULL, 1, WXTP_HTTP_NOT_SENT, 0);
+    fake_http_handle(&fx->http, AUTH_PATH, NULL, -1, cut, fx);
+    store_code(fx, CODE, APPID);
+    fake_clock_advance(&fx->clock, 3600 * 1000 - 3000);
+    fixture_patience(&fx->node, 60000);
+    assert_int_equal(wx_code_exchange(fx->op, CODE, appid, &err), WXTP_ERR_UNAVAILABLE);
+    assert_int_equal(fake_http_count(&fx->http, AUTH_PATH), 1);
+    assert_int_equal(state_of(fx, CODE), WXTP_CODE_SENT);
+    fixture_put_token(fx, FIXTURE_COMPONENT, "", FIXTURE_COMPONENT_TOKEN, NULL);
+    fake_http_on(&fx->http, INFO_PATH, APPID, -1, info);
+    assert_exchanged(fx, CODE);
+    assert_int_equal(fake_http_count(&fx->http, AUTH_PATH), 1);
+}
+
 static void I5_the_owner_of_an_expired_code_is_asked_about(void **state)
 {
     fixture *fx = *state;
@@ -491,6 +517,7 @@ int main(void)
         T(I5_one_whose_token_we_hold_is_not_it),
         T(I5_two_that_could_be_it_are_left_to_a_sync),
         T(an_expired_code_is_not_sent),
+        T(I5_a_code_that_expired_after_it_was_sent_is_only_asked_about),
         T(I5_the_owner_of_an_expired_code_is_asked_about),
         T(every_open_code_is_exchanged_and_the_last_error_kept),
         T(I8_a_younger_unauthorized_is_not_undone_by_an_old_code),

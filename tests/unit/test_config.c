@@ -77,7 +77,8 @@ static void values_out_of_range_are_refused_and_change_nothing(void **state)
         {"rate", "10001"},       {"timeout_ms", "99"},    {"timeout_ms", "99999999999999999999"},
         {"max_wait_ms", "-1"},   {"max_tries", "21"},     {"own_force_refresh", "maybe"},
         {"component", "wx 1"},   {"user_agent", ""},      {"user_agent", "a\nb"},
-        {"audit_days", "36501"}, {"proxy", "a b"},        {"api_base", ""},
+        {"audit_days", "36501"}, {"proxy", "a b"},        {"proxy", "ftp://x"},
+        {"api_base", ""},
     };
     for (size_t at = 0; at < sizeof(cases) / sizeof(cases[0]); at++) {
         wxtp_config *config = fresh_config();

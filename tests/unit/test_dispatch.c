@@ -259,6 +259,56 @@ static void a_minute_limit_is_waited_out_and_slows_the_tenant(void **state)
     assert_int_equal(wx_pacer_take(fx->core, FIXTURE_COMPONENT, "wx00000000000000a2"), 0);
 }
 
+/* A server that hangs: the time-out passes, and no answer comes. */
+static void hang(void *user, const fake_request *request, fake_reply *reply)
+{
+    fixture *fx = user;
+    (void)request;
+    fake_clock_advance(&fx->clock, fx->core->settings.timeout_ms);
+    reply->outcome = WXTP_HTTP_UNKNOWN;
+}
+
+static void a_try_that_hangs_is_waited_for_too(void **state)
+{
+    fixture *fx = *state;
+    const int64_t timeout = fx->core->settings.timeout_ms;
+    const struct {
+        int64_t patience, tries;
+    } rows[] = {{0, 1}, {timeout, 1}, {timeout + 1000, 2}, {2 * timeout + 1000, 3}, {100 * timeout, 5}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        tries t = {0};
+        wx_err err;
+        fake_http_forget_rules(&fx->http);
+        fake_http_forget_requests(&fx->http);
+        fixture_patience(&fx->node, rows[i].patience);
+        fake_http_handle(&fx->http, PATH, NULL, -1, hang, fx);
+        assert_int_equal(call(fx, &t, &err), WXTP_ERR_UNAVAILABLE);
+        assert_int_equal(fake_http_count(&fx->http, PATH), rows[i].tries);
+    }
+}
+
+static void what_overlaps_is_waited_for_once(void **state)
+{
+    fixture *fx = *state;
+    wx_patience *patience = fx->op->patience;
+    wx_err err = {0};
+    const int64_t began = wx_boot_ms(fx->core);
+    fixture_patience(&fx->node, 60000);
+    fake_clock_advance(&fx->clock, 3000);
+    wx_patience_spend(fx->op, began);
+    assert_int_equal(patience->left_ms, 57000);
+    wx_patience_spend(fx->op, began + 1000); /* another worker's, at the same time */
+    assert_int_equal(patience->left_ms, 57000);
+    assert_true(wx_wait_patiently(fx->op, 1000, &err));
+    assert_int_equal(patience->left_ms, 56000);
+    fake_clock_advance(&fx->clock, 2000);
+    wx_patience_spend(fx->op, began + 2500); /* over the wait, and 2 s more */
+    assert_int_equal(patience->left_ms, 54000);
+    fake_clock_advance(&fx->clock, 5000); /* nobody waits */
+    wx_patience_spend(fx->op, wx_boot_ms(fx->core) - 1000);
+    assert_int_equal(patience->left_ms, 53000);
+}
+
 static void a_minute_limit_without_patience_is_an_error(void **state)
 {
     fixture *fx = *state;
@@ -424,6 +474,8 @@ int main(void)
         TEST(what_was_not_sent_may_always_be_sent_again),
         TEST(without_patience_there_is_one_try),
         TEST(a_minute_limit_is_waited_out_and_slows_the_tenant),
+        TEST(a_try_that_hangs_is_waited_for_too),
+        TEST(what_overlaps_is_waited_for_once),
         TEST(a_minute_limit_without_patience_is_an_error),
         TEST(the_rate_holds_per_tenant),
         TEST(a_stop_lets_no_call_leave),

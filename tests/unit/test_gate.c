@@ -336,6 +336,24 @@ static void I6_stale_unauthorized_is_asked_about(void **state)
     assert_int_equal(fake_http_count(&fx->http, INFO_PATH), 2);
 }
 
+static void I5_a_person_has_a_dead_authorization_looked_at_at_once(void **state)
+{
+    fixture *fx = *state;
+    put(fx, 0, WXTP_TENANT_REAUTHORIZATION_REQUIRED);
+    fixture_put_token(fx, FIXTURE_COMPONENT, APPID, "access-token-0", "refresh-token-0");
+    fake_http_fail(&fx->http, INFO_PATH, NULL, 1, WXTP_HTTP_UNKNOWN, 0); /* no answer: what is known stands */
+    fx->op->person = true;
+    assert_refused(fx, WXTP_ERR_REAUTHORIZE, "reauthorization_required");
+    assert_int_equal(fake_http_count(&fx->http, INFO_PATH), 1);
+    fake_http_on(&fx->http, INFO_PATH, NULL, -1, info_yes);
+    fx->op->person = false;
+    assert_refused(fx, WXTP_ERR_REAUTHORIZE, "reauthorization_required");
+    assert_int_equal(fake_http_count(&fx->http, INFO_PATH), 1);
+    fx->op->person = true;
+    assert_passes(fx);
+    assert_int_equal(fake_http_count(&fx->http, INFO_PATH), 2);
+}
+
 static void I5_reauthorization_stays_where_info_shows_the_dead_token(void **state)
 {
     fixture *fx = *state;
@@ -520,7 +538,8 @@ static void I6_a_restricted_account_is_not_active(void **state)
     fake_http_on(&fx->http, INFO_PATH, NULL, -1, info_yes);
     refuse_by_wechat(fx, FIXTURE_COMPONENT, 50002, &err);
     assert_string_equal(err.kind, "account_not_active");
-    assert_refused(fx, WXTP_ERR_REFUSED, "refused_by_wechat");
+    assert_non_null(strstr(err.hint, "tenant sync " APPID));
+    assert_refused(fx, WXTP_ERR_REFUSED, "account_not_active"); /* as kept */
 }
 
 static void put_own(fixture *fx, wxtp_tristate declared)
@@ -636,6 +655,7 @@ int main(void)
         T(I6_a_fresh_word_is_given_without_asking),
         T(I6_stale_no_is_read_again),
         T(I6_stale_unauthorized_is_asked_about),
+        T(I5_a_person_has_a_dead_authorization_looked_at_at_once),
         T(I5_reauthorization_stays_where_info_shows_the_dead_token),
         T(I6_yes_of_a_day_is_read_again_and_stands_if_that_fails),
         T(I6_yes_of_three_days_is_read_before_the_call),

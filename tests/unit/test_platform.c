@@ -206,6 +206,14 @@ static void the_only_component_is_chosen_and_several_are_ambiguous(void **state)
     world_reopen(w);
     assert_string_equal(wxtp_platform_component(w->platform), "");
     assert_int_equal(wxtp_platform_info(w->platform, &facts, NULL), WXTP_ERR_AMBIGUOUS);
+    assert_int_equal(wxtp_platform_choose(w->platform, "wxc3", NULL), WXTP_ERR_NOT_FOUND);
+    assert_int_equal(wxtp_platform_choose(w->platform, NULL, NULL), WXTP_ERR_INVALID);
+    assert_int_equal(wxtp_platform_choose(w->platform, "wxc2", NULL), WXTP_OK);
+    assert_string_equal(wxtp_platform_component(w->platform), "wxc2");
+    assert_int_equal(wxtp_platform_info(w->platform, &facts, NULL), WXTP_OK);
+    assert_string_equal(facts.component_appid, "wxc2");
+    assert_int_equal(wxtp_platform_choose(w->platform, "wxc2", NULL), WXTP_OK);
+    assert_int_equal(wxtp_platform_choose(w->platform, "wxc1", NULL), WXTP_ERR_STATE);
 }
 
 static void I12_two_platforms_live_in_one_process(void **state)
@@ -342,9 +350,10 @@ static void answer_when_let_go(void *user, const fake_request *request, fake_rep
     (void)pthread_mutex_unlock(&h->lock);
 }
 
-static void ignore_check(void *user, const char *name, wxtp_check_status status, const char *detail,
-                         const char *hint)
+static void ignore_check(void *user, const char *name, wxtp_check_status status, const char *kind,
+                         const char *detail, const char *hint)
 {
+    (void)kind;
     (void)user;
     (void)name;
     (void)status;

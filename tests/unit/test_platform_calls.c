@@ -275,12 +275,12 @@ typedef struct checks {
     char text[8192];
 } checks;
 
-static void note_check(void *user, const char *name, wxtp_check_status status, const char *detail,
-                       const char *hint)
+static void note_check(void *user, const char *name, wxtp_check_status status, const char *kind,
+                       const char *detail, const char *hint)
 {
     checks *all = user;
     size_t len = strlen(all->text);
-    assert_true(status == WXTP_CHECK_OK || strlen(hint) > 0);
+    assert_true(status == WXTP_CHECK_OK || (strlen(hint) > 0 && strlen(kind) > 0));
     (void)snprintf(all->text + len, sizeof(all->text) - len, "%s=%d %s\n", name, (int)status, detail);
 }
 

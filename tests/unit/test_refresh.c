@@ -136,6 +136,20 @@ static void I4_due_token_serves_while_refresh_fails_with_backoff(void **state)
     assert_int_equal(fake_http_count(&fx->http, REFRESH_PATH), 2);
 }
 
+static void I4_a_token_that_is_not_sent_any_more_is_due(void **state)
+{
+    fixture *fx = with_tenant(state);
+    const int64_t now = fake_clock_wall(&fx->clock);
+    for (int64_t life_s = 0; life_s <= 60; life_s++) {
+        wx_held held = {.appid = APPID, .platform = FIXTURE_COMPONENT};
+        wx_err err = {0};
+        assert_int_equal(
+            wx_held_enter(fx->core, &held, WX_TOKEN_AUTHORIZER, "access", NULL, now, life_s, &err), WXTP_OK);
+        assert_true(held.due_ms <= now + life_s * 1000 - WX_EXPIRY_MARGIN_MS);
+        wx_held_free(&held);
+    }
+}
+
 static void I4_expired_token_is_never_served(void **state)
 {
     fixture *fx = with_tenant(state);
@@ -780,6 +794,7 @@ int main(void)
         TEST(I4_fresh_token_is_served_without_a_call),
         TEST(I4_due_token_is_refreshed_early),
         TEST(I4_due_token_serves_while_refresh_fails_with_backoff),
+        TEST(I4_a_token_that_is_not_sent_any_more_is_due),
         TEST(I4_expired_token_is_never_served),
         TEST(I4_refused_generation_overrides_the_backoff),
         TEST(a_foreign_refresher_slows_us_to_one_refresh_a_minute),

@@ -391,6 +391,64 @@ static void I13_a_stopped_holder_keeps_its_lease_until_it_runs_out(void **state)
     store->ops->close(store);
 }
 
+static bool is_held(wxtp_store *store, const char *name)
+{
+    wxtp_lease lease = {name, 0, 0};
+    wxtp_tx *tx;
+    OK(store->ops->begin(store, WXTP_TX_READ, &tx));
+    const wxtp_status status = store->ops->lease_holder(tx, &lease);
+    store->ops->rollback(tx);
+    assert_true(status == WXTP_OK || status == WXTP_ERR_NOT_FOUND);
+    return status == WXTP_OK;
+}
+
+/* A handle becomes an owner with its first lease that is committed, and with no other. */
+static void I13_a_first_lease_that_is_undone_revives_no_dead_owner(void **state)
+{
+    int ready[2], status;
+    char byte;
+    wxtp_tx *tx;
+    wxtp_lease dead = {"dead", 0, 0}, mine = {"mine", 0, 0};
+    assert_int_equal(pipe(ready), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        wxtp_store *store = open_file(*state, &real_clock);
+        if (store == NULL || store->ops->begin(store, WXTP_TX_SYNC, &tx) != WXTP_OK ||
+            store->ops->lease_take(tx, &dead, 3600000) != WXTP_OK || store->ops->commit(tx) != WXTP_OK ||
+            write(ready[1], "x", 1) != 1)
+            _exit(1);
+        for (;;)
+            pause();
+    }
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    close(ready[0]);
+    close(ready[1]);
+    wxtp_store *store = open_file(*state, &real_clock), *other = open_file(*state, &real_clock);
+    assert_true(is_held(store, "dead"));
+    kill(child, SIGKILL);
+    waitpid(child, &status, 0);
+    assert_false(is_held(store, "dead"));
+    OK(store->ops->begin(store, WXTP_TX_SYNC, &tx));
+    OK(store->ops->lease_take(tx, &mine, 3600000)); /* on the byte that the dead one had */
+    store->ops->rollback(tx);
+    assert_false(is_held(other, "dead"));
+    assert_false(is_held(other, "mine"));
+    OK(store->ops->begin(store, WXTP_TX_SYNC, &tx));
+    OK(store->ops->savepoint(tx));
+    OK(store->ops->lease_take(tx, &mine, 3600000));
+    OK(store->ops->rollback_to(tx));
+    OK(store->ops->commit(tx));
+    assert_false(is_held(other, "dead"));
+    OK(store->ops->begin(store, WXTP_TX_SYNC, &tx));
+    OK(store->ops->lease_take(tx, &mine, 3600000));
+    OK(store->ops->commit(tx));
+    assert_true(is_held(other, "mine"));
+    assert_false(is_held(other, "dead"));
+    store->ops->close(store);
+    assert_false(is_held(other, "mine"));
+    other->ops->close(other);
+}
+
 static void I7_a_job_whose_builder_died_is_swept(void **state)
 {
     int ready[2], status;
@@ -412,6 +470,7 @@ static void I7_a_job_whose_builder_died_is_swept(void **state)
     close(ready[0]);
     close(ready[1]);
     wxtp_store *store = open_file(*state, &real_clock);
+    OK(store->ops->sweep(store));
     OK(store->ops->begin(store, WXTP_TX_READ, &tx));
     OK(store->ops->job_get(tx, "j", &job)); /* it lives: nothing is swept */
     store->ops->rollback(tx);
@@ -419,6 +478,7 @@ static void I7_a_job_whose_builder_died_is_swept(void **state)
     kill(child, SIGKILL);
     waitpid(child, &status, 0);
     store = open_file(*state, &real_clock);
+    OK(store->ops->sweep(store));
     OK(store->ops->begin(store, WXTP_TX_READ, &tx));
     assert_int_equal(store->ops->job_get(tx, "j", &job), WXTP_ERR_NOT_FOUND);
     store->ops->rollback(tx);
@@ -813,6 +873,7 @@ int main(void)
         TEST(a_busy_store_is_waited_for_just_as_long),
         TEST(I13_a_killed_holder_frees_its_lease_at_once),
         TEST(I13_a_stopped_holder_keeps_its_lease_until_it_runs_out),
+        TEST(I13_a_first_lease_that_is_undone_revives_no_dead_owner),
         TEST(I7_a_job_whose_builder_died_is_swept),
         TEST(threads_share_a_handle),
         TEST(I11_running_out_of_memory_is_an_answer),

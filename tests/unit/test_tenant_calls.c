@@ -188,6 +188,10 @@ static void an_appid_of_two_tenants_is_ambiguous_and_listed_twice(void **state)
         wxtp_tenant_add_own(w->platform, "wxboth", "appsecret-of-wxboth", WXTP_ACCOUNT_SERVICE, 1, NULL),
         WXTP_OK);
     assert_int_equal(wxtp_tenant_get(w->platform, "wxboth", &tenant, NULL), WXTP_ERR_AMBIGUOUS);
+    assert_int_equal(wxtp_tenant_get_own(w->platform, "wxnobody", &tenant, NULL), WXTP_ERR_REFUSED);
+    assert_int_equal(wxtp_tenant_get_own(w->platform, "wxboth", &tenant, NULL), WXTP_OK);
+    assert_int_equal(wxtp_tenant_credential(tenant), WXTP_CREDENTIAL_OWN);
+    wxtp_tenant_free(tenant);
     /* Also where a page ends between the two, as the next begins behind the appid. */
     assert_int_equal(wxtp_tenant_list(w->platform, -1, -1, NULL, 1, count_one, &count, NULL), WXTP_OK);
     assert_int_equal(count, 2);

@@ -173,6 +173,16 @@ static wxtp_completion *take_first(wx_queue *queue)
     return taken;
 }
 
+/* With the lock held. False: another waits already. */
+static bool be_taker(wx_queue *queue, wx_bell *bell)
+{
+    if (queue->taker) {
+        return false;
+    }
+    queue->taker = bell;
+    return true;
+}
+
 /* With the lock held, which it gives back meanwhile. */
 static bool wait_for_one(wx_queue *queue, int64_t wait_ms)
 {
@@ -180,10 +190,7 @@ static bool wait_for_one(wx_queue *queue, int64_t wait_ms)
     if (wx_bell_init(&bell, queue->engine) != WXTP_OK) {
         return false;
     }
-    const bool mine = !queue->taker;
-    if (mine) {
-        queue->taker = &bell;
-    }
+    const bool mine = be_taker(queue, &bell);
     pthread_mutex_unlock(&queue->lock);
     const bool rung = wx_bell_wait(&bell, mine || wait_ms < LOOK_MS ? wait_ms : LOOK_MS);
     pthread_mutex_lock(&queue->lock);

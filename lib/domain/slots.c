@@ -166,6 +166,15 @@ static void give_up(wx_slots *slots, guest *g, waiter *w)
 
 /* ---- Taking and giving ---- */
 
+static void queue_up(wx_slots *slots, guest *g, waiter *w)
+{
+    if (!g->first) {
+        enter_ring(slots, g);
+    }
+    *g->last = w;
+    g->last = &w->next;
+}
+
 /* With the lock held, which it gives back meanwhile. */
 static wxtp_status wait_in(wx_core *core, guest *g, wxtp_status (*go_on)(void *user, wx_err *err), void *user,
                            wx_err *err)
@@ -175,11 +184,7 @@ static wxtp_status wait_in(wx_core *core, guest *g, wxtp_status (*go_on)(void *u
     if (wx_bell_init(&mine.bell, core->engine) != WXTP_OK) {
         return wx_fail_nomem(err);
     }
-    if (!g->first) {
-        enter_ring(slots, g);
-    }
-    *g->last = &mine;
-    g->last = &mine.next;
+    queue_up(slots, g, &mine);
     wxtp_status status = WXTP_OK;
     while (!mine.granted && status == WXTP_OK) {
         pthread_mutex_unlock(&slots->lock);

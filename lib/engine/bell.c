@@ -97,6 +97,19 @@ static void perform_as_task(wx_engine *engine, wx_task *self, const wxtp_http_re
     }
 }
 
+static bool hand_over(wx_engine *engine, wx_order *order)
+{
+    (void)pthread_mutex_lock(&engine->lock);
+    const bool taken = wx_engine_start(engine);
+    if (taken) {
+        order->next = engine->orders;
+        engine->orders = order;
+        wx_engine_wake(engine);
+    }
+    (void)pthread_mutex_unlock(&engine->lock);
+    return taken;
+}
+
 static void perform_as_thread(wx_engine *engine, const wxtp_http_request *request, wxtp_http_answer *answer)
 {
     wx_order order = {.request = request, .answer = answer};
@@ -105,15 +118,7 @@ static void perform_as_thread(wx_engine *engine, const wxtp_http_request *reques
         (void)wx_copy(answer->detail, sizeof(answer->detail), "out of memory");
         return;
     }
-    (void)pthread_mutex_lock(&engine->lock);
-    const bool taken = wx_engine_start(engine);
-    if (taken) {
-        order.next = engine->orders;
-        engine->orders = &order;
-        wx_engine_wake(engine);
-    }
-    (void)pthread_mutex_unlock(&engine->lock);
-    if (taken) {
+    if (hand_over(engine, &order)) {
         (void)wx_bell_wait(&order.bell, -1);
     } else {
         (void)wx_copy(answer->detail, sizeof(answer->detail), "no thread could be started");

@@ -56,15 +56,11 @@ static void give_all_back(wx_clerk *clerk, wx_task_list *tasks, wxtp_status stat
 
 /* ---- One part ---- */
 
-static void undo(group *g, wx_task *task)
+/* A part without a savepoint cannot be undone alone, nor can one whose undoing fails. */
+static void undo(group *g, const wx_task *task)
 {
-    if (g->mode == WXTP_TX_READ) {
-        return;
-    }
-    if (task->joint) {
-        g->spoiled = true;
-    } else if (ops_of(g->clerk)->rollback_to(g->tx) != WXTP_OK) {
-        g->spoiled = true;
+    if (g->mode != WXTP_TX_READ) {
+        g->spoiled = g->spoiled || task->joint || ops_of(g->clerk)->rollback_to(g->tx) != WXTP_OK;
     }
 }
 

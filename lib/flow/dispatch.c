@@ -56,6 +56,7 @@ static wxtp_status may_try(const trip *t, wx_err *err)
 
 static const wxtp_tenant_row *row_of(const trip *t)
 {
+    assert(t->standing);
     return &t->standing->tenant->row;
 }
 

@@ -357,6 +357,7 @@ static wxtp_status take_next(worker *w, wxtp_tx *tx, const wxtp_job_row *job, ba
     if (shelf->next == shelf->count) {
         return WXTP_OK;
     }
+    assert(shelf->places);
     const wx_shelved *place = &shelf->places[shelf->next++];
     if (!read_batch(into, place)) {
         return wx_fail(err, WXTP_ERR_STORE, "batch %lld of job %s is damaged", (long long)place->number,

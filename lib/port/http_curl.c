@@ -559,6 +559,7 @@ void wx_http_curl_free(wx_http_curl *self)
     assert(!self->first || getpid() != self->pid);
     /* In a forked child the connections are the parent's: closing them by the book would write to them. */
     const bool ours = getpid() == self->pid;
+    assert(self->idle_count == 0 || self->idle);
     wx_quiet quiet;
     wx_quiet_begin(&quiet);
     for (size_t at = 0; at < self->idle_count; at++) {

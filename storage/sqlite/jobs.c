@@ -95,7 +95,7 @@ wxtp_status sq_job_number(wxtp_tx *tx, const char *id, int64_t *number)
         return WXTP_OK;
     }
     wxtp_status status = sq_one_int(tx, "SELECT n FROM jobs WHERE id=?", id, number);
-    if (status == WXTP_OK && strlen(id) < sizeof conn->job_id) {
+    if (status == WXTP_OK && id != NULL && strlen(id) < sizeof conn->job_id) {
         memcpy(conn->job_id, id, strlen(id) + 1);
         conn->job_number = *number;
     }

@@ -1,8 +1,6 @@
 #include "commands.h"
-#include "pool.h"
 #include "progress.h"
 #include "tenant_output.h"
-#include <pthread.h>
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +17,6 @@ typedef struct refreshing {
     size_t count, room;
     void *names; /* a search tree of the appids */
     bool no_memory;
-    pthread_mutex_t lock;
     ad_failure worst;
     size_t first;   /* of this round */
     size_t unknown; /* refused as unknown before anything was asked */
@@ -126,14 +123,12 @@ static void fail_item(refreshing *r, item *i, wxtp_status status, wxtp_error **e
     if (r->app->line.arg_count == 0 && failure.exit_code == AD_EXIT_USAGE)
         failure.exit_code = AD_EXIT_PARTIAL;
     i->failure = malloc(sizeof *i->failure);
-    pthread_mutex_lock(&r->lock);
     if (i->failure)
         *i->failure = failure;
     else
         r->no_memory = true;
     r->failures++;
     ad_failure_keep_worst(&r->worst, &failure);
-    pthread_mutex_unlock(&r->lock);
 }
 
 /* All that read the same generation at their start make one refresh: so it is read before the first one
@@ -151,21 +146,54 @@ static void read_generations(refreshing *r, size_t from)
     }
 }
 
-static void refresh_one(void *user, size_t index)
+/* Whether it is under way now. */
+static bool begin_item(refreshing *r, item *i)
 {
-    refreshing *r = user;
-    item *i = &r->items[r->first + index];
-    wxtp_token_facts facts = {.struct_size = sizeof facts};
+    const wxtp_submit_options options = {.struct_size = sizeof options, .user = i};
     wxtp_error *error = NULL;
 
     if (i->failure)
-        return;
-    wxtp_status status = wxtp_token_refresh(r->app->platform, i->appid, i->facts.version, &facts, &error);
-    if (status == WXTP_OK)
-        i->facts = facts;
-    else
+        return false;
+    wxtp_status status =
+        wxtp_token_submit(r->app->platform, i->appid, i->facts.version, &options, NULL, &error);
+    if (status != WXTP_OK) {
         fail_item(r, i, status, &error);
-    ad_progress_add(&r->progress, 1, 0, status == WXTP_OK ? 0 : 1);
+        ad_progress_add(&r->progress, 1, 0, 1);
+    }
+    return status == WXTP_OK;
+}
+
+/* Returns whether one of those under way has ended. */
+static bool end_item(refreshing *r)
+{
+    wxtp_completion *completion = wxtp_completion_take(r->app->platform, 1000);
+    bool ended = completion && wxtp_completion_kind_of(completion) == WXTP_COMPLETION_TOKEN;
+
+    if (ended) {
+        item *i = wxtp_completion_user(completion);
+        wxtp_status status = wxtp_completion_status(completion);
+        if (status == WXTP_OK) {
+            i->facts = *wxtp_completion_token(completion);
+        } else {
+            wxtp_error *error = wxtp_completion_take_error(completion);
+            fail_item(r, i, status, &error);
+        }
+        ad_progress_add(&r->progress, 1, 0, status == WXTP_OK ? 0 : 1);
+    }
+    wxtp_completion_free(completion);
+    return ended;
+}
+
+static void refresh_from(refreshing *r, size_t first)
+{
+    size_t under_way = 0, at_once = (size_t)ad_number(r->app, OPT_CONCURRENCY, 16);
+
+    for (size_t n = first; n < r->count || under_way > 0;) {
+        if (n < r->count && under_way < at_once)
+            under_way += begin_item(r, &r->items[n++]) ? 1 : 0;
+        else if (end_item(r))
+            under_way--;
+    }
 }
 
 static void print_json(refreshing *r)
@@ -228,7 +256,7 @@ static int refresh(refreshing *r)
             break;
         }
         ad_progress_add(&r->progress, 0, (int64_t)count, 0);
-        ad_pool_run(app, count, refresh_one, r);
+        refresh_from(r, r->first);
         r->first += count;
         if (ad_given(app, OPT_DUE) && count >= DUE_MAX && !ad_signal_seen())
             code = add_due(r);
@@ -268,7 +296,6 @@ int ad_token_refresh(ad_app *app)
     if (!r)
         return ad_fail_nomem(&app->failure);
     r->app = app;
-    pthread_mutex_init(&r->lock, NULL);
     int code = refresh(r);
     tdestroy(r->names, keep_name);
     for (size_t n = 0; n < r->count; n++) {
@@ -276,7 +303,6 @@ int ad_token_refresh(ad_app *app)
         free(r->items[n].failure);
     }
     free(r->items);
-    pthread_mutex_destroy(&r->lock);
     free(r);
     return code;
 }

@@ -1,8 +1,7 @@
 #include "job_run.h"
 #include "last_words.h"
-#include "pool.h"
 #include "progress.h"
-#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Why a paused job is paused, as an exit code. */
@@ -158,16 +157,11 @@ int ad_job_run_and_print(ad_app *app, const char *job_id, wxtp_job_run_mode mode
     return code;
 }
 
-typedef struct runner {
-    ad_app *app;
-    ad_task *tasks;
-    ad_failure *worst;
-    ad_progress progress;
-    pthread_mutex_t lock;
-} runner;
+/* ---- Many jobs at once ---- */
 
 typedef struct part {
-    runner *all;
+    ad_progress *progress;
+    ad_task *task;
     int64_t done, total, bad; /* told so far */
 } part;
 
@@ -177,46 +171,87 @@ static bool on_part(void *user, const wxtp_job *job)
     int64_t done = wxtp_job_requested(job) - wxtp_job_pending(job), total = wxtp_job_requested(job);
     int64_t bad = wxtp_job_invalid(job) + wxtp_job_failed(job);
 
-    ad_progress_add(&p->all->progress, done - p->done, total - p->total, bad - p->bad);
+    ad_progress_add(p->progress, done - p->done, total - p->total, bad - p->bad);
     p->done = done;
     p->total = total;
     p->bad = bad;
     return true;
 }
 
-static void run_task(void *user, size_t index)
+static void end_part(part *p, const wxtp_job *job, wxtp_status status, wxtp_error **error, ad_failure *worst)
 {
-    runner *all = user;
-    ad_task *task = &all->tasks[index];
-    part mine = {all, 0, task->requested, 0};
-    wxtp_job *job = NULL;
-    wxtp_error *error = NULL;
     ad_failure failure;
 
-    if (!task->job_id[0])
-        return;
-    wxtp_status status =
-        wxtp_job_run(all->app->platform, task->job_id, task->mode, on_part, &mine, &job, &error);
     if (job)
-        on_part(&mine, job);
-    task->exit_code = ad_job_judge(job, status, &error, &failure);
+        on_part(p, job);
+    p->task->exit_code = ad_job_judge(job, status, error, &failure);
+    ad_failure_keep_worst(worst, &failure);
+    free(p);
+}
+
+/* One that could not be submitted: what it came to is what it was. */
+static void not_begun(ad_app *app, part *p, wxtp_status status, wxtp_error **error, ad_failure *worst)
+{
+    wxtp_job *job = NULL;
+    wxtp_error *aside = NULL;
+
+    (void)wxtp_job_get(app->platform, p->task->job_id, &job, &aside);
+    wxtp_error_free(aside);
+    end_part(p, job, status, error, worst);
     wxtp_job_free(job);
-    pthread_mutex_lock(&all->lock);
-    ad_failure_keep_worst(all->worst, &failure);
-    pthread_mutex_unlock(&all->lock);
+}
+
+/* Whether it is under way now. */
+static bool begin_part(ad_app *app, ad_progress *progress, ad_task *task, ad_failure *worst)
+{
+    wxtp_error *error = NULL;
+    part *p = malloc(sizeof *p);
+
+    if (!p) {
+        task->exit_code = ad_fail_nomem(worst);
+        return false;
+    }
+    *p = (part){progress, task, 0, task->requested, 0};
+    const wxtp_submit_options options = {.struct_size = sizeof options, .user = p, .progress = on_part};
+    wxtp_status status = wxtp_job_submit(app->platform, task->job_id, task->mode, &options, NULL, &error);
+    if (status != WXTP_OK)
+        not_begun(app, p, status, &error, worst);
+    return status == WXTP_OK;
+}
+
+/* Returns whether one of those under way has ended. */
+static bool end_one(ad_app *app, ad_failure *worst)
+{
+    wxtp_completion *completion = wxtp_completion_take(app->platform, 1000);
+    bool ended = completion && wxtp_completion_kind_of(completion) == WXTP_COMPLETION_JOB;
+
+    if (ended) {
+        wxtp_error *error = wxtp_completion_take_error(completion);
+        end_part(wxtp_completion_user(completion), wxtp_completion_job(completion),
+                 wxtp_completion_status(completion), &error, worst);
+    }
+    wxtp_completion_free(completion);
+    return ended;
 }
 
 void ad_tasks_run(ad_app *app, ad_task *tasks, size_t count, ad_failure *worst)
 {
-    runner all = {.app = app, .tasks = tasks, .worst = worst};
+    ad_progress progress;
     int64_t total = 0;
+    size_t under_way = 0, at_once = (size_t)ad_number(app, OPT_CONCURRENCY, 16);
 
     for (size_t i = 0; i < count; i++)
         total += tasks[i].requested;
-    pthread_mutex_init(&all.lock, NULL);
-    ad_progress_begin(&all.progress, app, "openids");
-    ad_progress_add(&all.progress, 0, total, 0);
-    ad_pool_run(app, count, run_task, &all);
-    ad_progress_end(&all.progress);
-    pthread_mutex_destroy(&all.lock);
+    ad_progress_begin(&progress, app, "openids");
+    ad_progress_add(&progress, 0, total, 0);
+    for (size_t i = 0; i < count || under_way > 0;) {
+        if (i < count && under_way < at_once) {
+            if (tasks[i].job_id[0] && begin_part(app, &progress, &tasks[i], worst))
+                under_way++;
+            i++;
+        } else if (end_one(app, worst)) {
+            under_way--;
+        }
+    }
+    ad_progress_end(&progress);
 }

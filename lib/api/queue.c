@@ -296,6 +296,16 @@ const wxtp_error *wxtp_completion_error(const wxtp_completion *completion)
     return completion->error;
 }
 
+wxtp_error *wxtp_completion_take_error(wxtp_completion *completion)
+{
+    return WX_TAKE(completion->error);
+}
+
+wxtp_job *wxtp_completion_take_job(wxtp_completion *completion)
+{
+    return WX_TAKE(completion->job);
+}
+
 const char *wxtp_completion_answer(const wxtp_completion *completion)
 {
     return completion->answer;

@@ -12,6 +12,7 @@ struct wxtp_completion {
     uint64_t id;
     void *user;
     wxtp_completion_callback *callback;
+    wxtp_job_progress *progress;
     wxtp_status status;
     wxtp_error *error;
     char *answer;

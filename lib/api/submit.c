@@ -61,9 +61,11 @@ static wxtp_status run_call(submission *self, wx_err *err)
 
 static bool see_progress(void *user, const wxtp_job *job)
 {
+    const submission *self = user;
+    const wxtp_completion *completion = self->completion;
     wx_err ignored;
-    (void)job;
-    return go_on(user, &ignored) == WXTP_OK;
+    const bool more = !completion->progress || completion->progress(completion->user, job);
+    return more && go_on(user, &ignored) == WXTP_OK;
 }
 
 static wxtp_status run_job(submission *self, wx_err *err)
@@ -128,6 +130,7 @@ static void take_options(submission *self, const wxtp_submit_options *options)
     if (options && options->struct_size >= sizeof(*options)) {
         self->completion->user = options->user;
         self->completion->callback = options->callback;
+        self->completion->progress = options->progress;
         if (options->deadline_ms > 0) {
             self->door.op.deadline_boot_ms = wx_boot_ms(self->door.op.core) + options->deadline_ms;
         }

@@ -5,7 +5,7 @@
 
 #include "base/text.h"
 
-enum { BUCKETS = 1024, SHARE = 10, LOOK_MS = 500 };
+enum { BUCKETS = 1024, TENTH = 10, LOOK_MS = 500, CROWD_MS = 1000 };
 
 typedef struct waiter {
     struct waiter *next;
@@ -26,7 +26,10 @@ struct wx_slots {
     const wxtp_allocator *allocator;
     pthread_mutex_t lock;
     int places, free;
-    guest *turn; /* whose turn is next; NULL: nobody waits */
+    int guests;            /* tenants that are there now */
+    int crowd;             /* the most that were there together within the last second or so */
+    int64_t crowd_boot_ms; /* when */
+    guest *turn;           /* whose turn is next; NULL: nobody waits */
     guest *buckets[BUCKETS];
 };
 
@@ -66,6 +69,7 @@ static guest *find(wx_slots *slots, const char *appid, bool make)
         made->last = &made->first;
         made->next = *bucket;
         *bucket = made;
+        slots->guests++;
     }
     return made;
 }
@@ -80,6 +84,7 @@ static void forget_if_idle(wx_slots *slots, guest *g)
         link = &(*link)->next;
     }
     *link = g->next;
+    slots->guests--;
     wx_free(g);
 }
 
@@ -108,32 +113,41 @@ static void leave_ring(wx_slots *slots, guest *g)
     g->ring_next = g->ring_back = NULL;
 }
 
-static int share_of(const wx_slots *slots)
+static void count_crowd(wx_slots *slots, int64_t now_boot_ms)
 {
-    return slots->places >= 2 * SHARE ? slots->places / SHARE : 1;
+    if (slots->guests >= slots->crowd || now_boot_ms - slots->crowd_boot_ms > CROWD_MS) {
+        slots->crowd = slots->guests;
+        slots->crowd_boot_ms = now_boot_ms;
+    }
 }
 
-/* The next in turn that has less than its share in flight; where all have it, the one with the fewest: no
- * place is left empty while anybody waits. */
+/* How many calls of one tenant may be in flight. Alone it has all places; with others an even share and one
+ * left over for who comes next, and never less than a tenth. Who has just been there counts: a tenant whose
+ * answers are slow would else take each place that is free for a moment, and keep it for long. */
+static int share_of(const wx_slots *slots)
+{
+    const int even = (slots->places + slots->crowd) / (slots->crowd + 1);
+    const int tenth = slots->places / TENTH;
+    return slots->crowd <= 1 ? slots->places : even > tenth ? even : tenth;
+}
+
+/* The next in turn that has less than its share; NULL: all have it. */
 static guest *next_guest(const wx_slots *slots)
 {
     const int share = share_of(slots);
-    guest *fewest = slots->turn;
     guest *at = slots->turn;
     do {
         if (at->in_flight < share) {
             return at;
         }
-        fewest = at->in_flight < fewest->in_flight ? at : fewest;
         at = at->ring_next;
     } while (at != slots->turn);
-    return fewest;
+    return NULL;
 }
 
 static void grant(wx_slots *slots)
 {
-    while (slots->free > 0 && slots->turn) {
-        guest *g = next_guest(slots);
+    for (guest *g; slots->free > 0 && slots->turn && (g = next_guest(slots)) != NULL;) {
         waiter *w = g->first;
         g->first = w->next;
         slots->turn = g->ring_next;
@@ -195,6 +209,8 @@ static wxtp_status wait_in(wx_core *core, guest *g, wxtp_status (*go_on)(void *u
             status = go_on(user, err);
         }
         pthread_mutex_lock(&slots->lock);
+        count_crowd(slots, wx_boot_ms(core)); /* it may have thinned while nobody moved */
+        grant(slots);
     }
     if (!mine.granted) {
         give_up(slots, g, &mine);
@@ -215,12 +231,15 @@ wxtp_status wx_slot_take(wx_core *core, const char *appid, wxtp_status (*go_on)(
     guest *g = find(slots, appid, true);
     if (!g) {
         status = wx_fail_nomem(err);
-    } else if (slots->free > 0) { /* then nobody waits */
-        slots->free--;
-        g->in_flight++;
     } else {
-        *waited = true;
-        status = wait_in(core, g, go_on, user, err);
+        count_crowd(slots, wx_boot_ms(core));
+        if (slots->free > 0 && !g->first && g->in_flight < share_of(slots)) {
+            slots->free--;
+            g->in_flight++;
+        } else {
+            *waited = true;
+            status = wait_in(core, g, go_on, user, err);
+        }
     }
     pthread_mutex_unlock(&slots->lock);
     return status;
@@ -235,6 +254,7 @@ void wx_slot_give(wx_core *core, const char *appid)
     slots->free++;
     if (g) {
         g->in_flight--;
+        count_crowd(slots, wx_boot_ms(core));
         grant(slots);
         forget_if_idle(slots, g);
     }

@@ -18,7 +18,7 @@
 
 #include "bench.h"
 
-enum { ID_MAX = 64, JOBS_MAX = 100000, STACK_BYTES = 256 * 1024, WAIT_MS = 20000 };
+enum { ID_MAX = 64, JOBS_MAX = 100000, AT_ONCE = 2000, WAIT_MS = 20000 };
 
 /* ---- make ---- */
 
@@ -154,12 +154,8 @@ static bool on_progress(void *user, const wxtp_job *job)
     return !atomic_load(&self->stop);
 }
 
-static bool run_one(runs *self, const char *id)
+static bool count_job(runs *self, const char *id, const wxtp_job *job, wxtp_status status, wxtp_error *error)
 {
-    wxtp_job *job = NULL;
-    wxtp_error *error = NULL;
-    wxtp_status status =
-        wxtp_job_run(self->platform, id, WXTP_JOB_RUN, self->beside ? on_progress : NULL, self, &job, &error);
     if (self->beside && status == WXTP_ERR_INTERRUPTED) {
         status = WXTP_OK;
         wxtp_error_free(error);
@@ -174,6 +170,16 @@ static bool run_one(runs *self, const char *id)
         }
     }
     atomic_fetch_add(&self->calls, job ? wxtp_job_calls(job) : 0);
+    return ok;
+}
+
+static bool run_one(runs *self, const char *id)
+{
+    wxtp_job *job = NULL;
+    wxtp_error *error = NULL;
+    const wxtp_status status =
+        wxtp_job_run(self->platform, id, WXTP_JOB_RUN, self->beside ? on_progress : NULL, self, &job, &error);
+    const bool ok = count_job(self, id, job, status, error);
     wxtp_job_free(job);
     return ok;
 }
@@ -187,48 +193,48 @@ static void *run_in_thread(void *user)
     return NULL;
 }
 
-/* Has all jobs in flight at once. Blocking calls need a thread each; this is the one place that knows. */
-static size_t start_all(runs *self, pthread_t *threads)
+static bool submit_one(const runs *self, size_t at)
 {
-    pthread_attr_t attributes;
-    size_t started = 0;
-    if (pthread_attr_init(&attributes) != 0) {
-        return 0;
-    }
-    if (pthread_attr_setstacksize(&attributes, STACK_BYTES) == 0) {
-        while (started < self->list->count &&
-               pthread_create(&threads[started], &attributes, run_in_thread, self) == 0) {
-            started++;
-        }
-    }
-    (void)pthread_attr_destroy(&attributes);
-    if (started < self->list->count) {
-        fprintf(stderr, "only %zu of %zu threads could be started\n", started, self->list->count);
-        atomic_store(&self->failed, true);
-    }
-    return started;
+    const wxtp_submit_options options = {.struct_size = sizeof(options), .user = self->list->ids[at]};
+    wxtp_error *error = NULL;
+    return bench_ok(
+        wxtp_job_submit(self->platform, self->list->ids[at], WXTP_JOB_RUN, &options, NULL, &error),
+        self->list->ids[at], error);
 }
 
-static void join_all(const pthread_t *threads, size_t count)
+/* False: none came, or it failed. Events are passed over. */
+static bool take_one(runs *self)
 {
-    for (size_t at = 0; at < count; at++) {
-        (void)pthread_join(threads[at], NULL);
+    wxtp_completion *taken = wxtp_completion_take(self->platform, WAIT_MS);
+    while (taken && wxtp_completion_kind_of(taken) == WXTP_COMPLETION_EVENT) {
+        wxtp_completion_free(taken);
+        taken = wxtp_completion_take(self->platform, WAIT_MS);
     }
+    const bool ok = taken && count_job(self, wxtp_completion_user(taken), wxtp_completion_job(taken),
+                                       wxtp_completion_status(taken), wxtp_completion_take_error(taken));
+    wxtp_completion_free(taken);
+    return ok;
 }
 
+/* Has all jobs under way at once. */
 static void run_all(runs *self)
 {
+    size_t submitted = 0;
+    size_t taken = 0;
     if (self->list->count == 1) {
         (void)run_in_thread(self);
         return;
     }
-    pthread_t *threads = calloc(self->list->count, sizeof(*threads));
-    if (!threads) {
-        atomic_store(&self->failed, true);
-        return;
+    while (taken < self->list->count && !atomic_load(&self->failed)) {
+        const bool more = submitted < self->list->count && submitted - taken < AT_ONCE;
+        if (more && submit_one(self, submitted)) {
+            submitted++;
+        } else if (!more && take_one(self)) {
+            taken++;
+        } else {
+            atomic_store(&self->failed, true);
+        }
     }
-    join_all(threads, start_all(self, threads));
-    free(threads);
 }
 
 /* Waits until the jobs that run beside have calls behind them. */
@@ -276,7 +282,7 @@ static bool run(const bench_args *args, const char *list_path)
         tell(&main_runs, bench_now_ns() - before, bench_process_cpu_ns() - cpu);
         atomic_store(&beside.stop, true);
         if (beside_path && beside_list.count == 1) {
-            join_all(&thread, 1);
+            (void)pthread_join(thread, NULL);
         }
         ok = bench_close(&on) && ok && !atomic_load(&main_runs.failed) && !atomic_load(&beside.failed);
     }

@@ -130,6 +130,12 @@ static wxtp_status maintain(wxtp_store *store)
     return self->together ? WXTP_OK : self->inner->ops->maintain(self->inner);
 }
 
+static wxtp_status sweep(wxtp_store *store)
+{
+    const bench_store *self = (const bench_store *)store;
+    return self->together ? WXTP_OK : self->inner->ops->sweep(self->inner);
+}
+
 static void describe(wxtp_store *store, void (*fact)(void *user, const char *name, const char *value),
                      void *user)
 {
@@ -156,6 +162,7 @@ bench_store *bench_store_new(wxtp_store *inner, bool together)
     self->ops.check = check;
     self->ops.backup = backup;
     self->ops.maintain = maintain;
+    self->ops.sweep = sweep;
     self->ops.describe = describe;
     self->port.ops = &self->ops;
     self->inner = inner;

@@ -2,20 +2,18 @@
  * Many own tenants whose tokens are all due at once.
  *
  *     bench-storm make --db PATH --set api_base=URL --tenants N    adds them and gets a token for each
- *     bench-storm run --db PATH --set api_base=URL --tenants N     renews every token that is due
+ *     bench-storm run --db PATH --set api_base=URL --tenants N [--at-once N]     renews every token that is due
  *
  * `make` also sets the tokens due, as a long outage would have done. `run` prints one JSON object.
  */
 #include <inttypes.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bench.h"
 
-enum { ID_MAX = 64, PAGE = 1000, THREADS = 8, TOGETHER = 20000, SEALED_MAX = 1024 };
+enum { ID_MAX = 64, PAGE = 10000, WAIT_MS = 60000, TOGETHER = 20000, SEALED_MAX = 1024 };
 
 static void name_tenant(int64_t number, char appid[ID_MAX])
 {
@@ -102,9 +100,7 @@ static bool set_all_due(const bench_args *args, int64_t tenants)
 typedef struct page {
     wxtp_platform *platform;
     char appids[PAGE][ID_MAX];
-    size_t count;
-    atomic_size_t next;
-    atomic_bool failed;
+    size_t count, submitted, taken;
 } page;
 
 static bool see_due(void *user, const char *appid)
@@ -114,47 +110,43 @@ static bool see_due(void *user, const char *appid)
     return self->count < PAGE;
 }
 
-static void *renew_some(void *user)
+static bool submit_one(page *self)
 {
-    page *self = user;
-    for (;;) {
-        const size_t at = atomic_fetch_add(&self->next, 1);
-        if (at >= self->count || atomic_load(&self->failed)) {
-            return NULL;
-        }
-        wxtp_error *error = NULL;
-        wxtp_token_facts facts = {.struct_size = sizeof(facts)};
-        const char *appid = self->appids[at];
-        bool ok =
-            bench_ok(wxtp_token_info(self->platform, appid, &facts, &error), appid, error) &&
-            bench_ok(wxtp_token_refresh(self->platform, appid, facts.version, &facts, &error), appid, error);
-        if (!ok) {
-            atomic_store(&self->failed, true);
-        }
-    }
+    wxtp_error *error = NULL;
+    wxtp_token_facts facts = {.struct_size = sizeof(facts)};
+    const char *appid = self->appids[self->submitted++];
+    return bench_ok(wxtp_token_info(self->platform, appid, &facts, &error), appid, error) &&
+           bench_ok(wxtp_token_submit(self->platform, appid, facts.version, NULL, NULL, &error), appid, error);
 }
 
-/* As a timer that calls `wxtp-admin token refresh --due`. This is the one place that knows how. */
-static bool renew_due(wxtp_platform *platform, int64_t *renewed)
+static bool take_one(page *self)
+{
+    wxtp_completion *taken = wxtp_completion_take(self->platform, WAIT_MS);
+    bool ok = taken != NULL;
+    if (taken && wxtp_completion_kind_of(taken) == WXTP_COMPLETION_TOKEN) {
+        ok = bench_ok(wxtp_completion_status(taken), wxtp_completion_tenant(taken),
+                      wxtp_completion_take_error(taken));
+        self->taken++;
+    }
+    wxtp_completion_free(taken);
+    return ok;
+}
+
+/* As `wxtp-admin token refresh --due` does, with so many at once. */
+static bool renew_due(wxtp_platform *platform, size_t at_once, int64_t *renewed)
 {
     page *self = calloc(1, sizeof(*self));
     bool ok = self != NULL;
     for (bool more = true; ok && more;) {
-        pthread_t threads[THREADS];
-        size_t started = 0;
         wxtp_error *error = NULL;
         *self = (page){.platform = platform};
         ok = bench_ok(wxtp_token_each_due(platform, PAGE, see_due, self, &error), "due", error);
         more = self->count > 0;
-        while (ok && more && started < THREADS &&
-               pthread_create(&threads[started], NULL, renew_some, self) == 0) {
-            started++;
-        }
-        for (size_t at = 0; at < started; at++) {
-            (void)pthread_join(threads[at], NULL);
+        while (ok && self->taken < self->count) {
+            const bool room = self->submitted < self->count && self->submitted - self->taken < at_once;
+            ok = room ? submit_one(self) : take_one(self);
         }
         *renewed += (int64_t)self->count;
-        ok = ok && !atomic_load(&self->failed) && (started == THREADS || !more);
     }
     free(self);
     return ok;
@@ -169,7 +161,7 @@ static bool run(const bench_args *args, int64_t tenants)
     }
     const bench_counts before = bench_store_counts(on.store);
     const int64_t began = bench_now_ns();
-    bool ok = renew_due(on.platform, &renewed);
+    bool ok = renew_due(on.platform, (size_t)bench_number(args, "--at-once", 32), &renewed);
     const int64_t took = bench_now_ns() - began;
     const bench_counts after = bench_store_counts(on.store);
     if (ok && renewed != tenants) {

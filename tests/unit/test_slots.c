@@ -118,7 +118,7 @@ static void I10_who_comes_late_is_not_behind_a_long_queue(void **state)
     assert_int_equal(inside(greedy, PLACES + 30), 0);
 }
 
-/* Two tenants with long queues take turns, and no place stays empty meanwhile. */
+/* Two tenants with long queues have even shares. */
 static void I10_long_queues_take_turns(void **state)
 {
     fixture *fx = *state;
@@ -135,14 +135,41 @@ static void I10_long_queues_take_turns(void **state)
     for (size_t at = 0; at < 10; at++) {
         a[at].leave = true;
         some_turns(fx);
-        assert_int_equal(inside(a, 30) + inside(b, 30), PLACES);
     }
-    assert_int_equal(inside(a, 30), PLACES / 2);
+    /* An even share of three: one is left for who comes next. */
+    assert_int_equal(inside(b, 30), 7);
+    assert_in_range(inside(a, 30), 7, 10);
     for (size_t at = 0; at < 30; at++) {
         a[at].leave = b[at].leave = true;
     }
     some_turns(fx);
     assert_int_equal(inside(a, 30) + inside(b, 30), 0);
+}
+
+/* Who is alone again has all places again. */
+static void who_stays_alone_gets_all_places_back(void **state)
+{
+    fixture *fx = *state;
+    guest a[PLACES], b;
+    char log[128] = "";
+    make_places(fx, PLACES);
+    come(fx, &b, "b", log);
+    some_turns(fx);
+    for (size_t at = 0; at < PLACES; at++) {
+        come(fx, &a[at], "a", log);
+    }
+    some_turns(fx);
+    assert_int_equal(inside(a, PLACES), 7);
+    b.leave = true;
+    for (int at = 0; at < 10; at++) {
+        some_turns(fx);
+    }
+    assert_int_equal(inside(a, PLACES), PLACES);
+    for (size_t at = 0; at < PLACES; at++) {
+        a[at].leave = true;
+    }
+    some_turns(fx);
+    assert_int_equal(inside(a, PLACES), 0);
 }
 
 static void I12_a_stop_ends_the_wait(void **state)
@@ -172,6 +199,7 @@ int main(void)
         TEST(no_more_are_in_flight_than_there_are_places),
         TEST(I10_who_comes_late_is_not_behind_a_long_queue),
         TEST(I10_long_queues_take_turns),
+        TEST(who_stays_alone_gets_all_places_back),
         TEST(I12_a_stop_ends_the_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

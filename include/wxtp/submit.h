@@ -41,8 +41,8 @@ typedef struct wxtp_submit_options {
     void *user;                         /**< given back with the completion */
     wxtp_completion_callback *callback; /**< for ::wxtp_completions_run; may be NULL */
     int64_t deadline_ms;                /**< from now on; no call is begun later; 0: none */
-    wxtp_job_progress *progress; /**< of a job; called with `user` in the platform's loop, which waits meanwhile: be quick, use
-                                    no platform; may be NULL */
+    wxtp_job_progress *progress;        /**< of a job; called with `user` in the platform's loop, which waits
+                                           meanwhile: be quick, use        no platform; may be NULL */
 } wxtp_submit_options;
 
 /*
@@ -144,9 +144,11 @@ WXTP_API void *wxtp_completion_user(const wxtp_completion *completion);
 WXTP_API wxtp_status wxtp_completion_status(const wxtp_completion *completion);
 /** @return why, where the status is not WXTP_OK; else NULL. Since: 0.1.0. */
 WXTP_API const wxtp_error *wxtp_completion_error(const wxtp_completion *completion);
-/** @return the error, which is the caller's from now on: freed by ::wxtp_error_free. NULL where there is none. Since: 0.1.0. */
+/** @return the error, which is the caller's from now on: freed by ::wxtp_error_free. NULL where there is
+ * none. Since: 0.1.0. */
 WXTP_API wxtp_error *wxtp_completion_take_error(wxtp_completion *completion);
-/** @return the job, which is the caller's from now on: freed by ::wxtp_job_free. NULL where there is none. Since: 0.1.0. */
+/** @return the job, which is the caller's from now on: freed by ::wxtp_job_free. NULL where there is none.
+ * Since: 0.1.0. */
 WXTP_API wxtp_job *wxtp_completion_take_job(wxtp_completion *completion);
 /** @return WeChat's whole JSON answer to a call; NULL where there is none. Since: 0.1.0. */
 WXTP_API const char *wxtp_completion_answer(const wxtp_completion *completion);

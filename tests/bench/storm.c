@@ -2,7 +2,8 @@
  * Many own tenants whose tokens are all due at once.
  *
  *     bench-storm make --db PATH --set api_base=URL --tenants N    adds them and gets a token for each
- *     bench-storm run --db PATH --set api_base=URL --tenants N [--at-once N]     renews every token that is due
+ *     bench-storm run --db PATH --set api_base=URL --tenants N [--at-once N]     renews every token that is
+ * due
  *
  * `make` also sets the tokens due, as a long outage would have done. `run` prints one JSON object.
  */
@@ -116,7 +117,8 @@ static bool submit_one(page *self)
     wxtp_token_facts facts = {.struct_size = sizeof(facts)};
     const char *appid = self->appids[self->submitted++];
     return bench_ok(wxtp_token_info(self->platform, appid, &facts, &error), appid, error) &&
-           bench_ok(wxtp_token_submit(self->platform, appid, facts.version, NULL, NULL, &error), appid, error);
+           bench_ok(wxtp_token_submit(self->platform, appid, facts.version, NULL, NULL, &error), appid,
+                    error);
 }
 
 static bool take_one(page *self)

@@ -7,6 +7,7 @@
 #include "api/handle.h"
 #include "api/token.h"
 #include "domain/code.h"
+#include "domain/standing.h"
 #include "domain/storage.h"
 
 enum { DUE_MAX = 10000 };
@@ -42,23 +43,40 @@ static wxtp_status find_authorized(wx_op *op, const char *appid, wx_tenant **ten
     return WXTP_OK;
 }
 
-static wxtp_status get_token(wx_op *op, const char *appid, char **text, int64_t *generation, wx_err *err)
+static wxtp_status give_token(wx_core *core, const wx_token *token, char **text, int64_t *generation,
+                              wx_err *err)
 {
-    WX_AUTO_TENANT *tenant = NULL;
-    WX_AUTO_TOKEN token = {0};
-    wxtp_status status = find_authorized(op, appid, &tenant, err);
-    if (status == WXTP_OK) {
-        status = wx_token_get(op, tenant, &token, err);
-    }
-    if (status != WXTP_OK) {
-        return status;
-    }
     /* A cloud account that is called without a token has the empty one. */
-    *text = token.text ? WX_TAKE(token.text) : wx_strdup(&op->core->allocator, "");
+    *text = wx_strdup(&core->allocator, token->text ? token->text : "");
     if (generation) {
-        *generation = token.generation;
+        *generation = token->generation;
     }
     return *text ? WXTP_OK : wx_fail_nomem(err);
+}
+
+/* What was given less than half a second ago is given again without asking the store. */
+static wxtp_status get_token(wx_op *op, const char *appid, char **text, int64_t *generation, wx_err *err)
+{
+    wx_core *core = op->core;
+    wx_standing *standing = wx_standing_find(core, appid, NULL);
+    if (!standing) {
+        WX_AUTO_TENANT *tenant = NULL;
+        WX_AUTO_TOKEN token = {0};
+        wxtp_status status = find_authorized(op, appid, &tenant, err);
+        if (status == WXTP_OK) {
+            status = wx_token_get(op, tenant, &token, err);
+        }
+        if (status != WXTP_OK) {
+            return status;
+        }
+        standing = wx_standing_new(core, &tenant, &token, NULL, true);
+        if (!standing) {
+            return wx_fail_nomem(err);
+        }
+    }
+    const wxtp_status status = give_token(core, &standing->token, text, generation, err);
+    wx_standing_release(core, standing);
+    return status;
 }
 
 wxtp_status wxtp_token_get(wxtp_platform *platform, const char *appid, char **token, int64_t *generation,
@@ -94,6 +112,7 @@ wxtp_status wxtp_token_refused(wxtp_platform *platform, const char *appid, int64
     wxtp_status status = appid ? wx_tenant_find(core, appid, &tenant, &err) : no_appid(&err);
     if (status == WXTP_OK) {
         status = wx_token_refused(core, tenant->row.platform, tenant->row.appid, generation, &err);
+        wx_standing_drop(core, appid);
     }
     return wx_leave(&door, status, &err, error);
 }
@@ -154,6 +173,7 @@ wxtp_status wx_token_refresh_facts(wx_op *op, const char *appid, int64_t generat
     if (status == WXTP_OK) {
         status = tell(op->core, tenant, facts, err);
     }
+    wx_standing_drop(op->core, appid);
     facts->refreshed = status == WXTP_OK && moved;
     return status;
 }

@@ -97,6 +97,12 @@ static void perform_as_task(wx_engine *engine, wx_task *self, const wxtp_http_re
     }
 }
 
+static void on_ordered(void *user)
+{
+    wx_order *order = user;
+    wx_bell_ring(&order->bell);
+}
+
 static bool hand_over(wx_engine *engine, wx_order *order)
 {
     (void)pthread_mutex_lock(&engine->lock);
@@ -112,7 +118,7 @@ static bool hand_over(wx_engine *engine, wx_order *order)
 
 static void perform_as_thread(wx_engine *engine, const wxtp_http_request *request, wxtp_http_answer *answer)
 {
-    wx_order order = {.request = request, .answer = answer};
+    wx_order order = {.request = request, .answer = answer, .done = on_ordered};
     *answer = (wxtp_http_answer){.outcome = WXTP_HTTP_NOT_SENT};
     if (wx_bell_init(&order.bell, engine) != WXTP_OK) {
         (void)wx_copy(answer->detail, sizeof(answer->detail), "out of memory");

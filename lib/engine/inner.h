@@ -48,6 +48,7 @@ typedef struct wx_order {
     struct wx_order *next;
     const wxtp_http_request *request;
     wxtp_http_answer *answer;
+    void (*done)(void *order);
     wx_bell bell;
 } wx_order;
 
@@ -105,16 +106,17 @@ struct wx_engine {
     wx_clerk writer, reader;
 };
 
+/* task.c */
 void wx_list_init(wx_task_list *list);
 void wx_list_add(wx_task_list *list, wx_task *task);
 wx_task *wx_list_take(wx_task_list *list);               /* NULL: empty */
 void wx_list_move(wx_task_list *to, wx_task_list *from); /* all of it */
-
-/* loop.c */
 /* With the lock held: ends the wait of the loop. */
 void wx_engine_wake(wx_engine *engine);
 /* With the lock held: it may go on. */
 void wx_task_ready(wx_engine *engine, wx_task *task);
+
+/* loop.c */
 /* Suspends the calling task until it is ready again, or for `ms` (-1: for ever). */
 void wx_task_sleep(wx_engine *engine, wx_task *task, int64_t ms);
 /* Lets the calling task's fellows go first. */

@@ -15,42 +15,6 @@ enum {
     LONG_SLICE_MS = 1000,
 };
 
-/* ---- Lists ---- */
-
-void wx_list_init(wx_task_list *list)
-{
-    list->first = NULL;
-    list->end = &list->first;
-}
-
-void wx_list_add(wx_task_list *list, wx_task *task)
-{
-    task->next = NULL;
-    *list->end = task;
-    list->end = &task->next;
-}
-
-wx_task *wx_list_take(wx_task_list *list)
-{
-    wx_task *task = list->first;
-    if (task) {
-        list->first = task->next;
-        if (!list->first) {
-            list->end = &list->first;
-        }
-    }
-    return task;
-}
-
-void wx_list_move(wx_task_list *to, wx_task_list *from)
-{
-    if (from->first) {
-        *to->end = from->first;
-        to->end = from->end;
-        wx_list_init(from);
-    }
-}
-
 /* ---- Timers: a heap by time ---- */
 
 static void put_timer(wx_engine *engine, size_t at, wx_task *task)
@@ -120,20 +84,6 @@ static int64_t now_ms(const wx_engine *engine)
     return engine->clock.boot_ms(engine->clock.user);
 }
 
-wx_task *wx_self(const wx_engine *engine)
-{
-    /* Each sees its own name there, or another's, whenever it looks. */
-    const pthread_t me = pthread_self();
-    if (atomic_load_explicit(&engine->driver, memory_order_relaxed) == me) {
-        return engine->current;
-    }
-    if (atomic_load_explicit(&engine->writer.id, memory_order_relaxed) == me) {
-        return engine->writer.current;
-    }
-    return atomic_load_explicit(&engine->reader.id, memory_order_relaxed) == me ? engine->reader.current
-                                                                                : NULL;
-}
-
 static void begin_task(void *user)
 {
     wx_task *task = user;
@@ -189,20 +139,6 @@ static void move_timers(wx_engine *engine)
     wx_free(engine->timers);
     engine->timers = WX_TAKE(engine->more_timers);
     engine->timer_capacity = engine->more_capacity;
-}
-
-void wx_engine_wake(wx_engine *engine)
-{
-    if (engine->asleep) {
-        engine->asleep = false;
-        engine->http->wake(engine->http->user);
-    }
-}
-
-void wx_task_ready(wx_engine *engine, wx_task *task)
-{
-    wx_list_add(&engine->inbox, task);
-    wx_engine_wake(engine);
 }
 
 /* With the lock held. */
@@ -284,19 +220,12 @@ static void run_task(wx_engine *engine, wx_task *task)
 
 /* ---- A turn ---- */
 
-static void on_ordered(void *user)
-{
-    wx_order *order = user;
-    wx_bell_ring(&order->bell);
-}
-
-static void start_orders(wx_order *order)
+static void start_orders(wx_engine *engine, wx_order *order)
 {
     while (order) {
-        wx_order *next = order->next;
-        wx_engine *engine = order->bell.engine;
-        if (engine->http->start(engine->http->user, order->request, order->answer, on_ordered, order)) {
-            on_ordered(order);
+        wx_order *next = order->next; /* once done it may be gone */
+        if (engine->http->start(engine->http->user, order->request, order->answer, order->done, order)) {
+            order->done(order);
         }
         order = next;
     }
@@ -376,7 +305,7 @@ static void turn(wx_engine *engine, int64_t wait_ms)
     wx_order *orders = WX_TAKE(engine->orders);
     engine->nudged = false;
     (void)pthread_mutex_unlock(&engine->lock);
-    start_orders(orders);
+    start_orders(engine, orders);
     wake_due(engine);
     wx_task_list now = engine->ready;
     if (now.first) {

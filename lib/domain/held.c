@@ -117,6 +117,17 @@ wxtp_status wx_held_put(wx_core *core, wxtp_tx *tx, const wx_held *held, int64_t
     return status;
 }
 
+wxtp_status wx_held_check(wx_core *core, wxtp_tx *tx, const wx_held *held, wx_err *err)
+{
+    wxtp_token_row row = {.generation = 0};
+    const wxtp_token_key key = key_of(held->platform, held->appid);
+    const wxtp_status status = wx_ops(core)->token_get(tx, &key, &row);
+    if (status != WXTP_OK && status != WXTP_ERR_NOT_FOUND) {
+        return wx_store_fail(core, tx, status, "read the token", err);
+    }
+    return row.generation == held->generation ? WXTP_OK : WXTP_ERR_CONFLICT;
+}
+
 bool wx_held_usable(const wx_held *held, int64_t now_ms)
 {
     return held->exists && held->access != NULL && held->generation > held->refused_generation &&

@@ -46,6 +46,9 @@ wxtp_status wx_held_load(wx_core *core, wxtp_tx *tx, const char *platform, const
 wxtp_status wx_held_put(wx_core *core, wxtp_tx *tx, const wx_held *held, int64_t expected_generation,
                         const wxtp_lease *lease, wx_err *err);
 
+/* WXTP_ERR_CONFLICT, without filling `err`, when another generation is stored by now. */
+wxtp_status wx_held_check(wx_core *core, wxtp_tx *tx, const wx_held *held, wx_err *err);
+
 /* Good to send now: there, not refused, not within 5 s of its expiry. */
 bool wx_held_usable(const wx_held *held, int64_t now_ms);
 bool wx_held_due(const wx_held *held, int64_t now_ms);

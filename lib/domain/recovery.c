@@ -147,7 +147,8 @@ static bool change_status(void *user, wxtp_tenant_row *row)
     return true;
 }
 
-/* A stale fence changes no status: what it learnt is old. WXTP_ERR_CONFLICT then. */
+/* A stale fence changes no status, nor does who asked on a generation that has moved: what it learnt is old.
+ * WXTP_ERR_CONFLICT then. */
 static wxtp_status mark(wx_renewal *renewal, wxtp_tenant_status to, wx_err *err)
 {
     wx_core *core = renewal->op->core;
@@ -158,6 +159,9 @@ static wxtp_status mark(wx_renewal *renewal, wxtp_tenant_status to, wx_err *err)
         return status;
     }
     status = wx_ops(core)->lease_check(scope.tx, &renewal->lease);
+    if (status == WXTP_OK) {
+        status = wx_held_check(core, scope.tx, &renewal->held, err);
+    }
     if (status == WXTP_OK) {
         status =
             wx_tenant_change(core, scope.tx, renewal->platform, renewal->appid, change_status, &change, err);

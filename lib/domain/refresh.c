@@ -96,6 +96,11 @@ static wxtp_status intend(wx_renewal *renewal, wx_err *err)
     if (status != WXTP_OK) {
         return status;
     }
+    /* A new authorization takes no lease: nothing is asked on a generation that has moved. */
+    status = wx_held_check(core, scope.tx, &renewal->held, err);
+    if (status != WXTP_OK) {
+        return status;
+    }
     status = wx_ops(core)->lease_renew(scope.tx, &renewal->lease, lease_ms(renewal));
     if (status == WXTP_ERR_CONFLICT) {
         return status;

@@ -65,7 +65,7 @@ void wx_standings_free(wx_standings *standings)
     wx_free(standings);
 }
 
-bool wx_standing_good(wx_core *core, const wx_standing *standing)
+static bool good(wx_core *core, const wx_standing *standing)
 {
     return standing->until_boot_ms > wx_boot_ms(core) &&
            (!standing->token.text || standing->token.expires_ms - WX_EXPIRY_MARGIN_MS > wx_wall_ms(core));
@@ -79,7 +79,7 @@ wx_standing *wx_standing_find(wx_core *core, const char *appid, const wx_api *ap
     while (found && (found->api != api || strcmp(found->tenant->row.appid, appid) != 0)) {
         found = found->next;
     }
-    if (found && wx_standing_good(core, found)) {
+    if (found && good(core, found)) {
         found->uses++;
     } else {
         found = NULL;

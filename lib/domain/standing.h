@@ -24,8 +24,6 @@ wx_standing *wx_standing_find(wx_core *core, const char *appid, const wx_api *ap
 wx_standing *wx_standing_new(wx_core *core, wx_tenant **tenant, wx_token *token, const wx_api *api,
                              bool keep);
 void wx_standing_release(wx_core *core, wx_standing *standing);
-/* Whether it may still be stood on after a wait. */
-bool wx_standing_good(wx_core *core, const wx_standing *standing);
 /* An answer or a change says that it no longer holds. */
 void wx_standing_drop(wx_core *core, const char *appid);
 

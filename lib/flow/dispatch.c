@@ -15,6 +15,7 @@
 
 enum {
     MINUTE_MS = 60000,
+    GATE_OLD_MS = 400,       /* what others write is honoured within a second */
     MINUTE_JITTER_MS = 2000, /* so that the tenants of many processes do not all come back at once */
     SLICE_MS = 1000,         /* of a wait, so that a cancelled job is noticed */
 };
@@ -24,6 +25,7 @@ typedef struct trip {
     wx_op *op;
     const wx_call *call;
     wx_standing *standing; /* what let the last try through */
+    int64_t gate_boot_ms;  /* when the gate was asked last */
     int tries;
     bool token_refused; /* once already */
 } trip;
@@ -113,6 +115,7 @@ static wxtp_status turn_of(const trip *t, wx_err *err)
 static wxtp_status ask_gate(trip *t, wx_err *err)
 {
     wx_core *core = t->op->core;
+    t->gate_boot_ms = wx_boot_ms(core);
     wx_standing *known =
         t->op->person || t->token_refused ? NULL : wx_standing_find(core, t->call->appid, t->call->api);
     if (!known) {
@@ -133,26 +136,30 @@ static wxtp_status go_on(void *user, wx_err *err)
 static wxtp_status go_in(trip *t, wx_err *err)
 {
     wx_core *core = t->op->core;
+    bool waited = false;
     wxtp_status status = may_try(t, err);
-    bool again = true;
-    while (status == WXTP_OK && again) {
-        bool waited = false;
+    if (status == WXTP_OK) {
         status = ask_gate(t, err);
-        if (status == WXTP_OK) {
-            status = turn_of(t, err);
-        }
-        if (status == WXTP_OK) {
-            status = wx_slot_take(core, t->call->appid, go_on, t, &waited, err);
-        }
-        if (status != WXTP_OK) {
-            return status;
-        }
-        /* What let it through may be old by now. */
-        again = waited && !wx_standing_good(core, t->standing);
+    }
+    if (status == WXTP_OK) {
+        status = turn_of(t, err);
+    }
+    if (status == WXTP_OK) {
+        status = wx_slot_take(core, t->call->appid, go_on, t, &waited, err);
+    }
+    if (status != WXTP_OK) {
+        return status;
+    }
+    /* The token, the turn and the place may have taken their time: what let it through may be old by now. The
+     * place is kept meanwhile, or those who wait for long would never get one. */
+    if (wx_boot_ms(core) - t->gate_boot_ms > GATE_OLD_MS) {
+        status = ask_gate(t, err);
+    }
+    if (status == WXTP_OK) {
         status = may_try(t, err);
-        if (again || status != WXTP_OK) {
-            wx_slot_give(core, t->call->appid);
-        }
+    }
+    if (status != WXTP_OK) {
+        wx_slot_give(core, t->call->appid);
     }
     return status;
 }

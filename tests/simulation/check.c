@@ -7,7 +7,7 @@
 
 #include "codec/narrow.h"
 
-enum { HONOURED_MS = 1000, EXPIRY_MARGIN_MS = 5000, BATCH = 20, BATCHES_MAX = 64 };
+enum { HONOURED_MS = 1000, EXPIRY_MARGIN_MS = 4000, BATCH = 20, BATCHES_MAX = 64 };
 
 /* ---- A request begins ---- */
 
@@ -104,10 +104,21 @@ static void retried_once(sim *world, const sim_flight *flight)
     }
 }
 
-void sim_check_starting(sim *world, sim_flight *flight)
+static void intent_says_so(sim *world, const sim_flight *flight)
 {
     int64_t generation = 0;
     int64_t fence = 0;
+    const int64_t stored = world->watch.keys[flight->key].generation;
+    if (!sim_watch_intent(world, flight->key, &generation, &fence)) {
+        sim_fail(world, "I2: #%d asks for a token without an intent", flight->number);
+    } else if (generation != stored) {
+        sim_fail(world, "I1: #%d renews generation %" PRId64 " of key %d, and %" PRId64 " is stored",
+                 flight->number, generation, flight->key, stored);
+    }
+}
+
+void sim_check_starting(sim *world, sim_flight *flight)
+{
     token_was_committed(world, flight);
     if (flight->path == SIM_PATH_UNBLACKLIST && flight->account >= 0) {
         gate_lets_through(world, flight);
@@ -118,8 +129,8 @@ void sim_check_starting(sim *world, sim_flight *flight)
     } else if (flight->path == SIM_PATH_REFRESH) {
         refresh_token_was_committed(world, flight);
     }
-    if (flight->key >= 0 && !sim_watch_intent(world, flight->key, &generation, &fence)) {
-        sim_fail(world, "I2: #%d asks for a token without an intent", flight->number);
+    if (flight->key >= 0) {
+        intent_says_so(world, flight);
     }
 }
 

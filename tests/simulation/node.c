@@ -11,13 +11,13 @@
 #include "domain/code.h"
 #include "domain/flights.h"
 #include "domain/pacer.h"
+#include "domain/slots.h"
 #include "domain/standing.h"
 #include "domain/storage.h"
 #include "domain/tenant.h"
 #include "domain/ticket.h"
 #include "domain/token.h"
 #include "domain/vault.h"
-#include "engine/inner.h"
 #include "flow/inbound.h"
 #include "flow/job.h"
 #include "flow/push_state.h"
@@ -27,18 +27,18 @@ enum { MAX_WAIT_MS = 60000, MAX_TRIES = 5, PUSH_WAIT_MS = 20000 };
 
 /* ---- Where it may die ---- */
 
-/* A task that dies here is never gone on with; nor is any other of its node. */
+/* Out of the task that dies here, and out of the engine's turn: neither is gone on with, and what they hold
+ * stays held. */
 static void may_die(sim_node *node)
 {
-    wx_task *task = node->core.engine ? wx_self(node->core.engine) : NULL;
-    if (!task) {
+    if (!node->core.engine || !wx_self(node->core.engine)) {
         return;
     }
     if (node->crash_in > 0 && --node->crash_in == 0) {
         node->dying = true;
     }
     if (node->dying) {
-        wx_fiber_suspend(task->fiber);
+        (void)setcontext(&node->way_out);
         abort();
     }
 }
@@ -160,9 +160,18 @@ bool sim_node_open(sim *world, sim_node *node)
     core->flights = wx_flights_new(&core->allocator);
     core->pacer = wx_pacer_new(&core->allocator);
     core->standings = wx_standings_new(&core->allocator);
-    node->alive = core->engine && core->flights && core->pacer && core->standings;
+    core->slots = wx_slots_new(&core->allocator, core->settings.concurrency);
+    node->alive = core->engine && core->flights && core->pacer && core->standings && core->slots;
     sim_note(world, "n%d opens", number);
     return node->alive;
+}
+
+void sim_node_turn(sim_node *node)
+{
+    (void)getcontext(&node->way_out);
+    if (!node->dying) {
+        wx_engine_turn(node->core.engine, SIM_NEVER);
+    }
 }
 
 void sim_node_close(sim_node *node)
@@ -175,6 +184,7 @@ void sim_node_close(sim_node *node)
     wx_flights_free(core->flights);
     wx_pacer_free(core->pacer);
     wx_standings_free(core->standings);
+    wx_slots_free(core->slots);
     node->alive = false;
 }
 

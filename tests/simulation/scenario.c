@@ -75,7 +75,7 @@ static void turn(sim *world, sim_node *node)
     node->nudged = false;
     node->wake_at = SIM_NEVER;
     world->turns++;
-    wx_engine_turn(node->core.engine, SIM_NEVER);
+    sim_node_turn(node);
     if (node->dying) {
         crash(world, node);
     }
@@ -557,12 +557,13 @@ void sim_run(sim *world)
     if (!world->failed) {
         heal(world);
     }
-    if (!world->failed) {
+    int64_t wait = 11 * SIM_MINUTE;
+    for (int round = 0; round < ROUNDS && !world->failed; round++) {
         sim_check_status(world);
         authorize_again(world);
-    }
-    int64_t wait = 11 * SIM_MINUTE;
-    for (int round = 0; round < ROUNDS && !world->failed && resume_all(world) > 0; round++) {
+        if (world->failed || resume_all(world) == 0) {
+            break;
+        }
         wait_and_freshen(world, wait);
         wait = wait < 12 * SIM_HOUR ? 2 * wait : 24 * SIM_HOUR;
     }

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <ucontext.h>
 
 #include "domain/core.h"
 #include "fake_clock.h"
@@ -162,6 +163,7 @@ struct sim_node {
     unsigned life; /* one more each time that it is opened */
     bool alive;
     bool dying; /* nothing of it runs any more */
+    ucontext_t way_out;
     wx_core core;
     wxtp_store_ops ops; /* the store's, through which it may die */
     const wxtp_store_ops *inner;
@@ -280,6 +282,8 @@ void sim_network_free(sim *world);
 
 /* node.c */
 bool sim_node_open(sim *world, sim_node *node);
+/* Lets the engine go on with what is due; `dying` afterwards: it died meanwhile. */
+void sim_node_turn(sim_node *node);
 void sim_node_close(sim_node *node);
 /* As if its process were killed: nothing is given back but what the kernel takes. */
 void sim_node_crash(sim_node *node);

@@ -149,7 +149,7 @@ static void judge_token(sim *world, int key, const sim_key *before, const sim_ke
         sim_fail(world, "I3: generation %lld of key %d was %s and is now %s", (long long)now->generation, key,
                  before->access, now->access);
     }
-    if (strcmp(now->access, before->access) != 0) {
+    if (strcmp(now->access, before->access) != 0 && now->access[0]) {
         sim_note(world, "   key %d: generation %lld is %s %s", key, (long long)now->generation, now->access,
                  now->refresh);
         judge_fence(world, key, now->access);

@@ -27,7 +27,7 @@ typedef struct trip {
     wx_standing *standing; /* what let the last try through */
     int64_t gate_boot_ms;  /* when the gate was asked last */
     int tries;
-    bool token_refused; /* once already */
+    wx_standing *refused; /* whose token WeChat refused; NULL: none yet */
 } trip;
 
 /* What is to be done after a try. */
@@ -80,7 +80,7 @@ static wxtp_status stand(trip *t, wx_err *err)
     if (status != WXTP_OK) {
         return status;
     }
-    if (t->token_refused && t->standing && same_text(t->standing->token.text, token.text)) {
+    if (t->refused && same_text(t->refused->token.text, token.text)) {
         return wx_fail(err, WXTP_ERR_CREDENTIALS, "%s: WeChat refuses the token, and gives no other",
                        t->call->api->name);
     }
@@ -117,7 +117,7 @@ static wxtp_status ask_gate(trip *t, wx_err *err)
     wx_core *core = t->op->core;
     t->gate_boot_ms = wx_boot_ms(core);
     wx_standing *known =
-        t->op->person || t->token_refused ? NULL : wx_standing_find(core, t->call->appid, t->call->api);
+        t->op->person || t->refused ? NULL : wx_standing_find(core, t->call->appid, t->call->api);
     if (!known) {
         return stand(t, err);
     }
@@ -212,7 +212,7 @@ static after judge(const trip *t, wx_sent sent, const wx_answer *answer, const w
     const wx_errcode_class class_ = class_of(sent, answer);
     const bool tries_left = t->tries < t->op->core->settings.max_tries;
     if (class_ == WX_ERRCODE_TOKEN) {
-        return t->token_refused ? AFTER_END : AFTER_RENEW;
+        return t->refused ? AFTER_END : AFTER_RENEW;
     }
     if (class_ == WX_ERRCODE_RATE) {
         *wait_ms = next_minute_ms(t);
@@ -455,7 +455,9 @@ static wxtp_status one_try(trip *t, wx_answer *answer, bool *again, wx_err *err)
         return status;
     }
     if (next != AFTER_END) {
-        t->token_refused = t->token_refused || next == AFTER_RENEW;
+        if (next == AFTER_RENEW) {
+            t->refused = WX_TAKE(t->standing);
+        }
         *again = next == AFTER_RENEW || wait_for_next(t, wait_ms, err);
     }
     return err->status;
@@ -476,5 +478,6 @@ wxtp_status wx_dispatch(wx_op *op, const wx_call *call, wx_answer *answer, wx_er
         wx_err_tenant(err, call->appid);
     }
     wx_standing_release(op->core, t.standing);
+    wx_standing_release(op->core, t.refused);
     return status;
 }

@@ -186,6 +186,30 @@ static void a_refused_token_is_renewed_and_the_call_made_once_more(void **state)
     assert_int_equal(a.errcodes[1], 0);
 }
 
+static void renew_slowly(void *user, const fake_request *request, fake_reply *reply)
+{
+    fixture *fx = user;
+    (void)request;
+    fake_clock_advance(&fx->clock, 900);
+    reply->body = "{\"authorizer_access_token\":\"access-2\",\"expires_in\":7200}";
+}
+
+/* The gate is asked again when the token took its time, and finds the new token a second time. */
+static void a_renewal_that_takes_its_time_is_tried_with_too(void **state)
+{
+    fixture *fx = *state;
+    tries t = {0};
+    wx_err err;
+    answer(fx, -1, 0);
+    answer(fx, 1, 40001);
+    fake_http_handle(&fx->http, REFRESH, NULL, 1, renew_slowly, fx);
+    if (call(fx, &t, &err) != WXTP_OK) {
+        fail_msg("%s", err.message);
+    }
+    assert_int_equal(fake_http_count(&fx->http, PATH), 2);
+    assert_non_null(strstr(fake_http_request(&fx->http, PATH, 1)->url, "access-2"));
+}
+
 static void a_token_refused_twice_ends_the_call(void **state)
 {
     fixture *fx = *state;
@@ -469,6 +493,7 @@ int main(void)
         TEST(a_success_is_recorded_with_its_openids),
         TEST(each_errcode_ends_in_its_status_after_its_tries),
         TEST(a_refused_token_is_renewed_and_the_call_made_once_more),
+        TEST(a_renewal_that_takes_its_time_is_tried_with_too),
         TEST(a_token_refused_twice_ends_the_call),
         TEST(what_may_not_be_repeated_is_sent_once_when_its_outcome_is_unknown),
         TEST(what_was_not_sent_may_always_be_sent_again),

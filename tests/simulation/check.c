@@ -108,12 +108,16 @@ static void intent_says_so(sim *world, const sim_flight *flight)
 {
     int64_t generation = 0;
     int64_t fence = 0;
-    const int64_t stored = world->watch.keys[flight->key].generation;
+    const sim_key *key = &world->watch.keys[flight->key];
+    const int64_t stored = key->generation;
     if (!sim_watch_intent(world, flight->key, &generation, &fence)) {
         sim_fail(world, "I2: #%d asks for a token without an intent", flight->number);
     } else if (generation != stored) {
         sim_fail(world, "I1: #%d renews generation %" PRId64 " of key %d, and %" PRId64 " is stored",
                  flight->number, generation, flight->key, stored);
+    } else if (key->access[0] && sim_wall(world) < key->due_ms && stored > key->refused_generation) {
+        sim_fail(world, "I1: #%d renews generation %" PRId64 " of key %d, which is fresh", flight->number,
+                 stored, flight->key);
     }
 }
 
@@ -131,6 +135,27 @@ void sim_check_starting(sim *world, sim_flight *flight)
     }
     if (flight->key >= 0) {
         intent_says_so(world, flight);
+    }
+}
+
+/* ---- What an operation comes to ---- */
+
+/* Who gives up for want of another token than the refused one must not have had one. */
+void sim_check_op(const sim_op *op, const wx_err *err)
+{
+    sim *world = op->world;
+    if (op->status != WXTP_ERR_CREDENTIALS || !strstr(err->message, "gives no other")) {
+        return;
+    }
+    sim_watch_look(world);
+    const int account = op->list ? op->list->account : op->account;
+    const char *stored = world->watch.keys[account].access;
+    bool refused = false;
+    for (const sim_flight *flight = world->flights; flight && !refused; flight = flight->next) {
+        refused = refused_token(flight) && strcmp(flight->token, stored) == 0;
+    }
+    if (stored[0] && !refused) {
+        sim_fail(world, "a refused token of account %d led to no retry, and %s was there", account, stored);
     }
 }
 

@@ -429,6 +429,7 @@ static void run_op(void *user)
         op->status = wx_code_exchange_open(&op->op, NULL, &err);
         break;
     }
+    sim_check_op(op, &err);
     wx_patience_destroy(&op->patience);
     op->over = true;
     op->node->busy--;

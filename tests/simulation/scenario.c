@@ -458,6 +458,8 @@ static void wait_and_freshen(sim *world, int64_t ms)
 
 static void ask_about_all(sim *world)
 {
+    (void)sim_op_start(world, some_node(world), &(sim_op){.kind = SIM_OP_CODES});
+    run(world, NULL);
     for (size_t at = 0; at < world->account_count; at++) {
         (void)sim_op_start(world, some_node(world), &(sim_op){.kind = SIM_OP_TOKEN, .account = (int)at});
     }

@@ -56,7 +56,8 @@ typedef struct sim_account {
     char appid[24];
     bool authorized, certified, official, users_set;
     bool rotates; /* each refresh gives another refresh token */
-    bool shows;   /* info and list show the refresh token */
+    bool shows;   /* info shows the refresh token */
+    bool lists;   /* the list does */
     bool exchanged;
     int64_t auth_time_s;
     sim_tokens access, refresh; /* the refresh token in force is the last */
@@ -70,7 +71,7 @@ typedef struct sim_account {
 /* ---- What the store was seen to hold ---- */
 
 typedef struct sim_key {
-    int64_t generation, refused_generation, expires_ms;
+    int64_t generation, refused_generation, expires_ms, due_ms;
     uint64_t seal; /* of the bytes that were opened last */
     char access[SIM_TEXT], refresh[SIM_TEXT];
 } sim_key;
@@ -304,6 +305,8 @@ int sim_watch_sent_codes(sim *world);
 /* check.c */
 void sim_check_leaving(sim *world, sim_flight *flight);
 void sim_check_starting(sim *world, sim_flight *flight);
+/* What an operation comes to. */
+void sim_check_op(const sim_op *op, const wx_err *err);
 void sim_check_status(sim *world);
 void sim_check_end(sim *world);
 

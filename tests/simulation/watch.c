@@ -33,7 +33,7 @@ bool sim_watch_open(sim *world)
          "settings");
     prepare(world, &watch->version, "PRAGMA data_version");
     prepare(world, &watch->tokens,
-            "SELECT appid,generation,refused_generation,expires_ms,access,refresh FROM tokens");
+            "SELECT appid,generation,refused_generation,expires_ms,access,refresh,due_ms FROM tokens");
     prepare(world, &watch->spares, "SELECT id,appid,refresh FROM spares WHERE id>? ORDER BY id");
     prepare(world, &watch->tenants,
             "SELECT appid,status,account,account_status,certified,permission_sets,removed FROM tenants");
@@ -165,6 +165,7 @@ static void look_at_token(sim *world, sqlite3_stmt *statement)
     known->generation = sqlite3_column_int64(statement, 1);
     known->refused_generation = sqlite3_column_int64(statement, 2);
     known->expires_ms = sqlite3_column_int64(statement, 3);
+    known->due_ms = sqlite3_column_int64(statement, 6);
     uint64_t seal = digest(1, sqlite3_column_blob(statement, 4), sqlite3_column_bytes(statement, 4));
     seal = digest(seal, sqlite3_column_blob(statement, 5), sqlite3_column_bytes(statement, 5));
     if (seal != known->seal) {

@@ -67,7 +67,7 @@ bool sim_recoverable(const sim_account *account, int64_t now_ms)
             return true;
         }
     }
-    return account->shows;
+    return account->shows || account->lists;
 }
 
 /* ---- Openids ---- */
@@ -145,7 +145,8 @@ void sim_wechat_init(sim *world)
         (void)snprintf(of->appid, sizeof(of->appid), "wxa00000000000000%d", (int)at);
         of->certified = of->users_set = of->official = true;
         of->rotates = sim_chance(world, 60);
-        of->shows = sim_chance(world, 75);
+        of->shows = sim_chance(world, 60);
+        of->lists = sim_chance(world, 60);
         of->quota_left = 1000000;
     }
 }
@@ -272,10 +273,10 @@ static void query_auth(sim *world, sim_flight *flight)
     answer(flight, 0, reply);
 }
 
-static const char *shown_refresh(const sim_account *of, const char *name, char *text, size_t size)
+static const char *shown_refresh(const sim_account *of, bool shows, const char *name, char *text, size_t size)
 {
     (void)snprintf(text, size, "%s", "");
-    if (of->shows && of->exchanged) {
+    if (shows && of->exchanged) {
         (void)snprintf(text, size, ",\"%s\":\"%s\"", name, refresh_in_force(of));
     }
     return text;
@@ -295,7 +296,7 @@ static void info(sim *world, sim_flight *flight)
                    "\"verify_type_info\":{\"id\":%d},\"user_name\":\"gh_1\",\"account_status\":1%s},"
                    "\"authorization_info\":{\"authorizer_appid\":\"%s\"%s,\"func_info\":%s}}",
                    of->certified ? 0 : -1, of->official ? "" : ",\"MiniProgramInfo\":{\"network\":{}}",
-                   of->appid, shown_refresh(of, "authorizer_refresh_token", shown, sizeof(shown)),
+                   of->appid, shown_refresh(of, of->shows, "authorizer_refresh_token", shown, sizeof(shown)),
                    sets_of(of));
     answer(flight, 0, reply);
 }
@@ -312,7 +313,7 @@ static void list(sim *world, sim_flight *flight)
             used += (size_t)snprintf(
                 reply + used, sizeof(reply) - used,
                 "%s{\"authorizer_appid\":\"%s\"%s,\"auth_time\":%" PRId64 "}", count++ ? "," : "", of->appid,
-                shown_refresh(of, "refresh_token", shown, sizeof(shown)), of->auth_time_s);
+                shown_refresh(of, of->lists, "refresh_token", shown, sizeof(shown)), of->auth_time_s);
         }
     }
     char whole[REPLY_MAX + 64];
@@ -457,5 +458,6 @@ void sim_wechat_serve(sim *world, sim_flight *flight)
     } else if (flight->fault == SIM_FAULT_TRUNCATED) {
         flight->reply[strlen(flight->reply) / 2] = '\0';
         flight->good = false;
+        flight->errcode = 0; /* nobody can read it */
     }
 }

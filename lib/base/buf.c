@@ -117,21 +117,14 @@ bool wx_buf_printf(wx_buf *buf, const char *format, ...)
     return true;
 }
 
-static bool unreserved(unsigned char c)
-{
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '.' || c == '_' || c == '~';
-}
-
 bool wx_buf_percent(wx_buf *buf, const char *text)
 {
     static const char hex[] = "0123456789ABCDEF";
+    static const char unreserved[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
     bool ok = reserve(buf, 0);
     const char *from = text ? text : "";
     for (const char *at = from; ok && *from; from = at) {
-        while (unreserved((unsigned char)*at)) {
-            at++;
-        }
+        at += strspn(at, unreserved);
         ok = wx_buf_add(buf, from, (size_t)(at - from));
         if (ok && *at) {
             const unsigned char c = (unsigned char)*at++;

@@ -9,7 +9,8 @@
 #include "engine/inner.h"
 
 enum {
-    TOGETHER_MAX = 256, /* tasks in one transaction */
+    TOGETHER_MIN = 8, /* tasks in one transaction */
+    TOGETHER_MAX = 256,
     MAINTAIN_MS = 1000,
 };
 
@@ -18,7 +19,7 @@ typedef struct group {
     wxtp_tx *tx;
     wxtp_tx_mode mode;
     wx_task_list done; /* wait for the commit */
-    size_t count;
+    size_t count, most;
     bool spoiled; /* one that had no savepoint failed */
 } group;
 
@@ -118,7 +119,7 @@ static wx_task *next_in(group *g, wx_task_list *tasks)
 {
     wx_clerk *clerk = g->clerk;
     wx_task *task = wx_list_take(tasks);
-    if (task || g->count >= TOGETHER_MAX || g->spoiled) {
+    if (task || g->count >= g->most || g->spoiled) {
         return task;
     }
     (void)pthread_mutex_lock(&clerk->lock);
@@ -161,9 +162,9 @@ static void finish(group *g)
     give_all_back(clerk, &g->done, status, trouble);
 }
 
-static void serve_together(wx_clerk *clerk, wx_task_list *tasks)
+static void serve_together(wx_clerk *clerk, wx_task_list *tasks, size_t most)
 {
-    group g = {.clerk = clerk};
+    group g = {.clerk = clerk, .most = most};
     wx_task_list aside;
     wx_list_init(&g.done);
     wx_list_init(&aside);
@@ -199,6 +200,15 @@ static void maintain(wx_clerk *clerk)
     }
 }
 
+/* Half of the tasks that there are, so that the loop has the other half to work on meanwhile. */
+static size_t together(wx_engine *engine)
+{
+    (void)pthread_mutex_lock(&engine->lock);
+    const size_t half = engine->alive / 2;
+    (void)pthread_mutex_unlock(&engine->lock);
+    return half < TOGETHER_MIN ? TOGETHER_MIN : half < TOGETHER_MAX ? half : TOGETHER_MAX;
+}
+
 static void *work(void *user)
 {
     wx_clerk *clerk = user;
@@ -207,15 +217,18 @@ static void *work(void *user)
     while (!over) {
         wx_task_list tasks;
         wx_list_init(&tasks);
+        const size_t most = together(clerk->engine);
         (void)pthread_mutex_lock(&clerk->lock);
         if (!clerk->queue.first && !clerk->ending) {
             wx_cond_wait_ms(&clerk->work, &clerk->lock, clerk->unsynced ? MAINTAIN_MS : -1);
         }
-        wx_list_move(&tasks, &clerk->queue);
-        over = clerk->ending;
+        for (size_t at = 0; at < most && clerk->queue.first; at++) {
+            wx_list_add(&tasks, wx_list_take(&clerk->queue));
+        }
+        over = clerk->ending && !clerk->queue.first;
         (void)pthread_mutex_unlock(&clerk->lock);
         if (tasks.first) {
-            serve_together(clerk, &tasks);
+            serve_together(clerk, &tasks, most);
         }
         maintain(clerk);
     }

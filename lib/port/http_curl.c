@@ -5,12 +5,14 @@
 #include <limits.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "port/quiet.h"
+#include "port/watch.h"
 
 enum { HEADERS_MAX = 64 << 10, SLICE_MS = 1000, LAST_LOOKS = 256, QUIET_LOOKS = 3, IDLE_MAX = 4096 };
 
@@ -28,7 +30,8 @@ typedef struct transfer {
     wx_buf body;
     size_t header_bytes;
     int64_t deadline_ms;
-    bool may_have_left; /* once true it stays so */
+    curl_socket_t socket; /* the last that libcurl waited for */
+    bool may_have_left;   /* once true it stays so */
     bool held_back;
     char trouble[CURL_ERROR_SIZE];
 } transfer;
@@ -42,6 +45,9 @@ struct wx_http_curl {
     struct curl_slist *post_headers;
     char *ca_file, *proxy, *user_agent;
     CURLM *multi;
+    wx_watch *watch;
+    long timer_ms; /* when libcurl wants to be called though no socket is ready; -1: not */
+    int64_t timer_due_ms;
     transfer *first, *last; /* under way, the earliest deadline first */
     transfer **idle;
     size_t idle_count, idle_max;
@@ -99,6 +105,65 @@ static int on_connected(void *user, char *ip, char *local_ip, int port, int loca
     return CURL_PREREQFUNC_OK;
 }
 
+/* ---- Sockets ---- */
+
+static curl_socket_t on_open(void *user, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    wx_http_curl *self = user;
+    (void)purpose;
+    const int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    if (fd >= 0 && !wx_watch_adopt(self->watch, fd)) {
+        (void)close(fd);
+        return CURL_SOCKET_BAD;
+    }
+    return fd;
+}
+
+static int on_close(void *user, curl_socket_t fd)
+{
+    wx_http_curl *self = user;
+    return wx_watch_close(self->watch, fd);
+}
+
+static int on_want(CURL *easy, curl_socket_t fd, int what, void *user, void *socket_user)
+{
+    wx_http_curl *self = user;
+    transfer *t = NULL;
+    (void)socket_user;
+    if (what != CURL_POLL_REMOVE && curl_easy_getinfo(easy, CURLINFO_PRIVATE, &t) == CURLE_OK && t) {
+        t->socket = fd;
+    }
+    const unsigned wanted = (what == CURL_POLL_IN || what == CURL_POLL_INOUT ? WX_WATCH_IN : 0U) |
+                            (what == CURL_POLL_OUT || what == CURL_POLL_INOUT ? WX_WATCH_OUT : 0U);
+    return wx_watch_want(self->watch, fd, wanted) ? 0 : -1;
+}
+
+static int on_timer(CURLM *multi, long timeout_ms, void *user)
+{
+    wx_http_curl *self = user;
+    (void)multi;
+    self->timer_ms = timeout_ms;
+    self->timer_due_ms = timeout_ms > 0 ? now_ms(self) + timeout_ms : 0;
+    return 0;
+}
+
+/* libcurl looks at this socket. */
+static void look(wx_http_curl *self, curl_socket_t fd, unsigned what)
+{
+    int running = 0;
+    const int bits = (what & WX_WATCH_IN ? CURL_CSELECT_IN : 0) |
+                     (what & WX_WATCH_OUT ? CURL_CSELECT_OUT : 0) |
+                     (what & WX_WATCH_ERR ? CURL_CSELECT_ERR : 0);
+    (void)curl_multi_socket_action(self->multi, fd, bits, &running);
+}
+
+/* libcurl does what is to be done at this time: begins what was added, too. */
+static void look_at_time(wx_http_curl *self)
+{
+    self->timer_ms = -1; /* it says so when there is more */
+    look(self, CURL_SOCKET_TIMEOUT, 0);
+}
+
 /* ---- Handles ---- */
 
 static void transfer_free(transfer *t)
@@ -115,7 +180,7 @@ static void transfer_free(transfer *t)
 #define SET(option, value) (ok = ok && curl_easy_setopt(easy, option, value) == CURLE_OK)
 
 /* What is the same for every transfer. */
-static bool configure(const wx_http_curl *self, transfer *made)
+static bool configure(wx_http_curl *self, transfer *made)
 {
     CURL *easy = made->easy;
     bool ok = true;
@@ -143,6 +208,10 @@ static bool configure(const wx_http_curl *self, transfer *made)
     SET(CURLOPT_HEADERDATA, made);
     SET(CURLOPT_PREREQFUNCTION, on_connected);
     SET(CURLOPT_PREREQDATA, made);
+    SET(CURLOPT_OPENSOCKETFUNCTION, on_open);
+    SET(CURLOPT_OPENSOCKETDATA, self);
+    SET(CURLOPT_CLOSESOCKETFUNCTION, on_close);
+    SET(CURLOPT_CLOSESOCKETDATA, self);
     if (self->user_agent) {
         SET(CURLOPT_USERAGENT, self->user_agent);
     }
@@ -386,22 +455,18 @@ static void last_look(wx_http_curl *self)
 {
     transfer *t = self->first;
     const wxtp_http_answer *answer = t->answer;
-    for (int look = 0, quiet = 0; look < LAST_LOOKS && quiet < QUIET_LOOKS; look++) {
+    for (int looks = 0, quiet = 0; looks < LAST_LOOKS && quiet < QUIET_LOOKS; looks++) {
         const size_t before = t->body.len + t->header_bytes;
-        int running = 0;
-        int ready = 0;
-        if (curl_multi_perform(self->multi, &running) != CURLM_OK) {
+        if (t->socket == CURL_SOCKET_BAD) {
             break;
         }
+        look(self, t->socket, WX_WATCH_IN);
         collect(self);
         if (!is_first(self, t, answer)) {
             return;
         }
         /* TLS may hold more than the socket shows. */
         quiet = t->body.len + t->header_bytes > before ? 0 : quiet + 1;
-        if (curl_multi_poll(self->multi, NULL, 0, 0, &ready) != CURLM_OK || (ready == 0 && quiet > 0)) {
-            break;
-        }
     }
     finish(self, t, CURLE_OK, false);
 }
@@ -439,6 +504,7 @@ static bool start(void *user, const wxtp_http_request *request, wxtp_http_answer
     t->done = done;
     t->done_user = done_user;
     t->header_bytes = 0;
+    t->socket = CURL_SOCKET_BAD;
     t->may_have_left = t->held_back = false;
     t->trouble[0] = '\0';
     t->deadline_ms = request->timeout_ms > INT64_MAX - now ? INT64_MAX : now + request->timeout_ms;
@@ -455,20 +521,27 @@ static bool start(void *user, const wxtp_http_request *request, wxtp_http_answer
 static void poll_once(void *user, int64_t wait_ms)
 {
     wx_http_curl *self = user;
-    int running = 0;
     if (self->first) {
         const int64_t left = self->first->deadline_ms - now_ms(self);
         wait_ms = wait_ms < left ? wait_ms : left;
     }
+    if (self->timer_ms == 0) {
+        look_at_time(self);
+        collect(self);
+    }
+    if (self->timer_ms >= 0 && self->timer_ms < wait_ms) {
+        wait_ms = self->timer_ms;
+    }
     /* In slices, because the clock may be another than the one that libcurl goes by. */
     wait_ms = wait_ms < 0 ? 0 : wait_ms < SLICE_MS ? wait_ms : SLICE_MS;
-    if (wait_ms > 0 && curl_multi_poll(self->multi, NULL, 0, (int)wait_ms, NULL) != CURLM_OK) {
-        self->clock.sleep_ms(self->clock.user, 1);
+    wx_watch_event events[WX_WATCH_MAX];
+    const size_t count = wx_watch_wait(self->watch, events, (int)wait_ms);
+    for (size_t at = 0; at < count; at++) {
+        look(self, events[at].fd, events[at].what);
     }
-    if (!self->first) {
-        return;
+    if (self->timer_ms >= 0 && (count == 0 || self->timer_due_ms <= now_ms(self))) {
+        look_at_time(self);
     }
-    (void)curl_multi_perform(self->multi, &running);
     collect(self);
     while (self->first && self->first->deadline_ms <= now_ms(self)) {
         last_look(self);
@@ -478,7 +551,7 @@ static void poll_once(void *user, int64_t wait_ms)
 static void wake(void *user)
 {
     wx_http_curl *self = user;
-    (void)curl_multi_wakeup(self->multi);
+    wx_watch_wake(self->watch);
 }
 
 static void release(void *user, wxtp_http_answer *answer)
@@ -492,6 +565,14 @@ static void release(void *user, wxtp_http_answer *answer)
 }
 
 /* ---- Making it ---- */
+
+static bool watch_sockets(wx_http_curl *self)
+{
+    return curl_multi_setopt(self->multi, CURLMOPT_SOCKETFUNCTION, on_want) == CURLM_OK &&
+           curl_multi_setopt(self->multi, CURLMOPT_SOCKETDATA, self) == CURLM_OK &&
+           curl_multi_setopt(self->multi, CURLMOPT_TIMERFUNCTION, on_timer) == CURLM_OK &&
+           curl_multi_setopt(self->multi, CURLMOPT_TIMERDATA, self) == CURLM_OK;
+}
 
 static bool copy_options(wx_http_curl *self, const wx_http_curl_options *options)
 {
@@ -508,7 +589,9 @@ static bool copy_options(wx_http_curl *self, const wx_http_curl_options *options
         curl_slist_free_all(first);
     }
     self->multi = curl_multi_init();
-    return self->multi &&
+    self->watch = wx_watch_new(self->allocator);
+    self->timer_ms = -1;
+    return self->multi && self->watch && watch_sockets(self) &&
            curl_multi_setopt(self->multi, CURLMOPT_MAXCONNECTS, (long)(self->idle_max + 1)) == CURLM_OK &&
            (!options->ca_file || self->ca_file) && (!proxy || self->proxy) &&
            (!options->user_agent || self->user_agent) && (self->idle_max == 0 || self->idle) &&
@@ -574,6 +657,7 @@ void wx_http_curl_free(wx_http_curl *self)
         (void)curl_multi_cleanup(self->multi);
     }
     wx_quiet_end(&quiet);
+    wx_watch_free(self->watch);
     curl_slist_free_all(self->post_headers);
     wx_free(self->idle);
     wx_free(self->ca_file);

@@ -8,6 +8,7 @@
 #include "api/config.h"
 #include "api/handle.h"
 #include "api/queue.h"
+#include "domain/component.h"
 #include "domain/flights.h"
 #include "domain/pacer.h"
 #include "domain/slots.h"
@@ -283,8 +284,9 @@ static wxtp_status furnish(wxtp_platform *platform, const wxtp_config *config, w
     core->flights = wx_flights_new(&core->allocator);
     core->pacer = wx_pacer_new(&core->allocator);
     core->standings = wx_standings_new(&core->allocator);
+    core->opened = wx_opened_new(&core->allocator);
     core->slots = wx_slots_new(&core->allocator, core->settings.concurrency);
-    if (!core->flights || !core->pacer || !core->standings || !core->slots ||
+    if (!core->flights || !core->pacer || !core->standings || !core->opened || !core->slots ||
         !copy_catalog(platform, config) || !open_http(platform, config)) {
         return wx_fail_nomem(err);
     }
@@ -320,6 +322,7 @@ static void strip(wxtp_platform *platform)
         wx_pacer_free(platform->core.pacer);
     }
     wx_standings_free(platform->core.standings);
+    wx_opened_free(platform->core.opened);
     wx_slots_free(platform->core.slots);
     wx_free(platform->catalog);
     wx_free(platform->catalog_text);
@@ -400,6 +403,7 @@ static void abandon(wxtp_platform *platform)
         platform->core.flights = NULL;
         platform->core.pacer = NULL;
         platform->core.standings = NULL;
+        platform->core.opened = NULL;
         platform->core.slots = NULL;
     }
     strip(platform);

@@ -36,6 +36,7 @@ typedef struct wx_settings {
 typedef struct wx_flights wx_flights;
 typedef struct wx_pacer wx_pacer;
 typedef struct wx_standings wx_standings;
+typedef struct wx_opened wx_opened;
 typedef struct wx_slots wx_slots;
 
 typedef struct wx_core {
@@ -52,6 +53,7 @@ typedef struct wx_core {
     wx_flights *flights;     /* one refresh a key in this process */
     wx_pacer *pacer;         /* rate per tenant */
     wx_standings *standings; /* what let the last calls through */
+    wx_opened *opened;       /* the component's secrets */
     wx_slots *slots;         /* calls in flight, over all tenants */
     /* Tells the host of something that happened; NULL: nobody listens. */
     void (*tell)(void *user, const char *event, const char *tenant, const char *text);

@@ -47,6 +47,7 @@ typedef struct bench_store bench_store;
 typedef struct bench_counts {
     int64_t writes, syncs;       /* transactions that write, and those of them that wait for the disk */
     int64_t begin_ns, commit_ns; /* CPU of the calling thread; a rollback counts as a commit */
+    int64_t rows_ns;             /* of what a ticket push reads and writes */
 } bench_counts;
 
 /*

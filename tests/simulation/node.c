@@ -9,6 +9,7 @@
 #include "codec/envelope.h"
 #include "domain/account.h"
 #include "domain/code.h"
+#include "domain/component.h"
 #include "domain/flights.h"
 #include "domain/pacer.h"
 #include "domain/slots.h"
@@ -160,8 +161,10 @@ bool sim_node_open(sim *world, sim_node *node)
     core->flights = wx_flights_new(&core->allocator);
     core->pacer = wx_pacer_new(&core->allocator);
     core->standings = wx_standings_new(&core->allocator);
+    core->opened = wx_opened_new(&core->allocator);
     core->slots = wx_slots_new(&core->allocator, core->settings.concurrency);
-    node->alive = core->engine && core->flights && core->pacer && core->standings && core->slots;
+    node->alive =
+        core->engine && core->flights && core->pacer && core->standings && core->opened && core->slots;
     sim_note(world, "n%d opens", number);
     return node->alive;
 }
@@ -184,6 +187,7 @@ void sim_node_close(sim_node *node)
     wx_flights_free(core->flights);
     wx_pacer_free(core->pacer);
     wx_standings_free(core->standings);
+    wx_opened_free(core->opened);
     wx_slots_free(core->slots);
     node->alive = false;
 }

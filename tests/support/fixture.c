@@ -8,6 +8,7 @@
 
 #include <wxtp/store_sqlite.h>
 
+#include "domain/component.h"
 #include "domain/flights.h"
 #include "domain/pacer.h"
 #include "domain/slots.h"
@@ -69,6 +70,8 @@ void fixture_open_node(fixture *fx, fixture_node *node)
     core->pacer = wx_pacer_new(&core->allocator);
     core->standings = wx_standings_new(&core->allocator);
     assert_non_null(core->standings);
+    core->opened = wx_opened_new(&core->allocator);
+    assert_non_null(core->opened);
     core->slots = wx_slots_new(&core->allocator, core->settings.concurrency);
     assert_non_null(core->slots);
     assert_non_null(core->flights);
@@ -87,8 +90,17 @@ void fixture_close_node(fixture_node *node)
     wx_flights_free(node->core.flights);
     wx_pacer_free(node->core.pacer);
     wx_standings_free(node->core.standings);
+    wx_opened_free(node->core.opened);
     wx_slots_free(node->core.slots);
     wx_patience_destroy(&node->patience);
+}
+
+void fixture_concurrency(wx_core *core, int calls)
+{
+    core->settings.concurrency = calls;
+    wx_slots_free(core->slots);
+    core->slots = wx_slots_new(&core->allocator, calls);
+    assert_non_null(core->slots);
 }
 
 void fixture_patience(fixture_node *node, int64_t ms)

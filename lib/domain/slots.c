@@ -121,12 +121,18 @@ static void count_crowd(wx_slots *slots, int64_t now_boot_ms)
     }
 }
 
-/* How many calls of one tenant may be in flight. Alone it has all places; with others an even share and one
- * left over for who comes next, and never less than a tenth. Who has just been there counts: a tenant whose
+/* An even share, and one left over for who comes next. */
+static int even_share(const wx_slots *slots)
+{
+    return (slots->places + slots->crowd) / (slots->crowd + 1);
+}
+
+/* How many calls of one tenant may be in flight. Alone it has all places; with others an even share, and
+ * never less than a tenth. Who has just been there counts: a tenant whose
  * answers are slow would else take each place that is free for a moment, and keep it for long. */
 static int share_of(const wx_slots *slots)
 {
-    const int even = (slots->places + slots->crowd) / (slots->crowd + 1);
+    const int even = even_share(slots);
     const int tenth = slots->places / TENTH;
     return slots->crowd <= 1 ? slots->places : even > tenth ? even : tenth;
 }
@@ -259,4 +265,14 @@ void wx_slot_give(wx_core *core, const char *appid)
         forget_if_idle(slots, g);
     }
     pthread_mutex_unlock(&slots->lock);
+}
+
+int wx_slot_callers(wx_core *core)
+{
+    wx_slots *slots = core->slots;
+    pthread_mutex_lock(&slots->lock);
+    count_crowd(slots, wx_boot_ms(core));
+    const int even = slots->crowd <= 1 ? slots->places : even_share(slots);
+    pthread_mutex_unlock(&slots->lock);
+    return even;
 }

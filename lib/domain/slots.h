@@ -13,6 +13,9 @@ void wx_slots_free(wx_slots *slots);
  * says. */
 wxtp_status wx_slot_take(wx_core *core, const char *appid, wxtp_status (*go_on)(void *user, wx_err *err),
                          void *user, bool *waited, wx_err *err);
+/* How many callers of one tenant have use for places: more would only wait for each other's, as long as
+ * others want some too. */
+int wx_slot_callers(wx_core *core);
 void wx_slot_give(wx_core *core, const char *appid);
 
 #endif

@@ -1,7 +1,9 @@
 /* What the workers of a job share: its lease, its end, its picture. */
 #include "flow/job_runner.h"
 
-enum { TELL_MS = 200 };
+#include "domain/slots.h"
+
+enum { TELL_MS = 200, BEAT_MS = 1000 };
 
 bool wx_runner_end(wx_runner *runner, const wx_err *why)
 {
@@ -168,28 +170,40 @@ static void work(void *user)
     const bool first = !runner->begun;
     runner->begun = true;
     pthread_mutex_unlock(&runner->lock);
-    runner->work(runner, first);
+    const bool left = runner->work(runner, first);
     pthread_mutex_lock(&runner->lock);
     runner->alive--;
+    runner->leaving -= left;
     /* The last look at the runner: once nobody is alive it may be gone. */
     wx_bell_ring(&runner->changed);
     pthread_mutex_unlock(&runner->lock);
 }
 
+/* With the lock held. */
 static int workers_wanted(const wx_runner *runner)
 {
     const int64_t batches = (runner->view->row.pending + WXTP_BATCH_MAX - 1) / WXTP_BATCH_MAX;
-    const int most = runner->core->settings.concurrency;
-    return batches < most ? (int)batches : most;
+    const int callers = wx_slot_callers(runner->core);
+    return batches < callers ? (int)batches : callers;
+}
+
+bool wx_runner_leave(wx_runner *runner)
+{
+    pthread_mutex_lock(&runner->lock);
+    const int staying = runner->alive - runner->leaving;
+    const bool leave = staying > 1 && staying > wx_slot_callers(runner->core);
+    runner->leaving += leave;
+    pthread_mutex_unlock(&runner->lock);
+    return leave;
 }
 
 /* The first call of a run is made alone: where quota or credentials are in doubt, one is enough to see. */
-static bool start_workers(wx_runner *runner, int wanted)
+static bool start_workers(wx_runner *runner)
 {
     pthread_mutex_lock(&runner->lock);
-    const int most = runner->ending ? runner->started : runner->opened ? wanted : 1;
-    while (runner->started < most && wx_spawn(runner->core->engine, work, runner) == WXTP_OK) {
-        runner->started++;
+    const bool none = runner->ending || runner->drained;
+    const int most = none ? 0 : runner->opened ? workers_wanted(runner) : 1;
+    while (runner->alive < most && wx_spawn(runner->core->engine, work, runner) == WXTP_OK) {
         runner->alive++;
     }
     const bool alive = runner->alive > 0;
@@ -199,16 +213,15 @@ static bool start_workers(wx_runner *runner, int wanted)
 
 void wx_runner_run(wx_runner *runner)
 {
-    const int wanted = workers_wanted(runner);
     wx_err err = {.status = WXTP_OK};
-    runner->started = runner->alive = 0;
-    runner->begun = runner->opened = false;
-    if (!start_workers(runner, wanted) && runner->started == 0) {
+    runner->alive = runner->leaving = 0;
+    runner->begun = runner->opened = runner->drained = false;
+    if (!start_workers(runner)) {
         wx_fail_nomem(&err);
         wx_runner_end(runner, &err);
     }
-    while (start_workers(runner, wanted)) {
-        (void)wx_bell_wait(&runner->changed, TELL_MS);
+    while (start_workers(runner)) {
+        (void)wx_bell_wait(&runner->changed, runner->progress ? TELL_MS : BEAT_MS);
         if (wx_runner_heartbeat(runner, &err) != WXTP_OK) {
             wx_runner_end(runner, &err);
         }

@@ -6,7 +6,8 @@
 
 typedef struct wx_runner wx_runner;
 
-typedef void wx_runner_worker(wx_runner *runner, bool first);
+/* Returns whether it left as `wx_runner_leave` said. */
+typedef bool wx_runner_worker(wx_runner *runner, bool first);
 
 /* The job's row while a transaction is under way: read once for all that is committed together, and written
  * once. Write transactions come one after another, so it needs no lock. */
@@ -56,11 +57,17 @@ struct wx_runner {
     bool lost;               /* another runner has the job */
     wx_err outcome;          /* why it is ending */
     int64_t loose_refreshes; /* made, and not yet counted in the job */
-    int started, alive;      /* workers */
+    bool drained;            /* no batch is left to take */
+    int alive;               /* workers */
+    int leaving;             /* of them, those that are to end with the batch in hand */
 };
 
 /* Has workers at work until none is left; who calls it keeps the lease and tells progress. */
 void wx_runner_run(wx_runner *runner);
+
+/* Whether the worker that asks is one too many, now that other tenants want places too: then it ends with the
+ * batch that it has in hand. Others are started when the crowd is gone. */
+bool wx_runner_leave(wx_runner *runner);
 
 /* Ends the run; the first reason given counts. Returns whether this was it. */
 bool wx_runner_end(wx_runner *runner, const wx_err *why);

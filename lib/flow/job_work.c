@@ -3,11 +3,13 @@
 #include <string.h>
 
 #include "codec/narrow.h"
+#include "domain/slots.h"
 #include "flow/job_work.h"
 
 enum {
     BODY_MAX = 64 * 1024,
     BODY_USUAL = 768,
+    SHELF_MIN = 4,
     SHELF_MAX = 32,
     LOOK_MS = 500, /* what another process wrote is seen within a second */
     SUSPECT_FROM = 200,
@@ -27,6 +29,8 @@ typedef struct worker {
     wx_runner *runner;
     wx_op op;
     bool first;
+    bool leaves;  /* with the batch in hand */
+    bool drained; /* no batch is left to take */
     int64_t refreshes_counted;
     int64_t looked_boot_ms;
     wxtp_job_row numbers; /* of the job after the last record; its strings are void */
@@ -322,8 +326,10 @@ static wxtp_status fill_shelf(wx_runner *runner, wxtp_tx *tx, const wxtp_job_row
 {
     wx_shelf *shelf = &runner->shelf;
     if (!shelf->places) {
+        const size_t callers = (size_t)wx_slot_callers(runner->core); /* many jobs at once read less ahead */
+        const size_t most = callers < SHELF_MIN ? SHELF_MIN : callers < SHELF_MAX ? callers : SHELF_MAX;
         const size_t batches = (size_t)(job->pending + WXTP_BATCH_MAX - 1) / WXTP_BATCH_MAX;
-        shelf->size = batches < SHELF_MAX ? batches : SHELF_MAX;
+        shelf->size = batches < most ? batches : most;
         shelf->places = wx_alloc_array(&runner->core->allocator, shelf->size, sizeof(*shelf->places));
         if (!shelf->places) {
             return wx_fail_nomem(err);
@@ -355,6 +361,7 @@ static wxtp_status take_next(worker *w, wxtp_tx *tx, const wxtp_job_row *job, ba
         shelf->fence = fence;
     }
     if (shelf->next == shelf->count) {
+        w->drained = true;
         return WXTP_OK;
     }
     assert(shelf->places);
@@ -396,7 +403,7 @@ static wxtp_status enter_try(worker *w, wxtp_tx *tx, wxtp_job_row *row, bool hel
     } else if (w->decided || doubted) {
         judge_list(w, row, error);
     }
-    if (held && w->decided && wx_narrow_pending(w->now->marks, w->now->count) == 0) {
+    if (held && w->decided && !w->leaves && wx_narrow_pending(w->now->marks, w->now->count) == 0) {
         status = take_next(w, tx, row, &w->coming, err);
     }
     w->numbers = *row;
@@ -538,6 +545,7 @@ static wxtp_status call_chosen(worker *w, wx_err *err)
     w->answer = &answer;
     w->decided = false;
     w->coming = NULL;
+    w->leaves = w->leaves || wx_runner_leave(runner);
     wxtp_status status = wx_dispatch(&w->op, &call, &answer, err);
     w->answer = NULL;
     publish(w);
@@ -579,7 +587,7 @@ static void end_with(worker *w, const wx_err *err)
     }
 }
 
-void wx_job_work(wx_runner *runner, bool first)
+bool wx_job_work(wx_runner *runner, bool first)
 {
     wx_err err = {.status = WXTP_OK};
     worker w = {.runner = runner, .first = first};
@@ -597,7 +605,8 @@ void wx_job_work(wx_runner *runner, bool first)
         if (status == WXTP_OK && w.now) {
             status = work_batch(&w, &err);
         }
-    } while (status == WXTP_OK && w.now && !wx_runner_ending(runner));
+    } while (status == WXTP_OK && w.now && (w.coming || (!w.leaves && !w.drained)) &&
+             !wx_runner_ending(runner));
     if (status != WXTP_OK) {
         end_with(&w, &err);
     }
@@ -606,5 +615,7 @@ void wx_job_work(wx_runner *runner, bool first)
     atomic_fetch_add(&runner->op->refreshes, refreshes);
     pthread_mutex_lock(&runner->lock);
     runner->loose_refreshes += refreshes - w.refreshes_counted;
+    runner->drained = runner->drained || w.drained || (status == WXTP_OK && !w.now);
     pthread_mutex_unlock(&runner->lock);
+    return w.leaves;
 }

@@ -4,7 +4,7 @@
 
 #include "flow/job_runner.h"
 
-/* Works through batches until none is left or the runner is ending. */
-void wx_job_work(wx_runner *runner, bool first);
+/* Works through batches until none is left, the runner is ending, or it is one worker too many. */
+bool wx_job_work(wx_runner *runner, bool first);
 
 #endif

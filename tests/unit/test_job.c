@@ -10,6 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "domain/slots.h"
+#include "engine/inner.h"
 #include "flow/job_inner.h"
 
 #define APPID "wx00000000000000a1"
@@ -425,7 +427,7 @@ static void a_quota_that_is_remembered_gets_one_probe(void **state)
 {
     fixture *fx = *state;
     char id[64];
-    fx->core->settings.concurrency = 4;
+    fixture_concurrency(fx->core, 4);
     create_many(fx, "x", 200, id);
     fake_http_on(&fx->http, PATH, NULL, -1, "{\"errcode\":45009,\"errmsg\":\"quota\"}");
     assert_int_equal(run(fx, id, WXTP_JOB_RUN), WXTP_ERR_QUOTA);
@@ -761,7 +763,7 @@ static void I7_many_workers_account_for_every_openid(void **state)
     static char texts[2000][16];
     static const char *openids[2000];
     int64_t bads = 0;
-    fx->core->settings.concurrency = 8;
+    fixture_concurrency(fx->core, 8);
     for (int i = 0; i < 2000; i++) {
         const bool bad = i % 37 == 0;
         bads += bad;
@@ -776,6 +778,53 @@ static void I7_many_workers_account_for_every_openid(void **state)
     wxtp_job *job = load(fx, id);
     assert_int_equal(job->row.calls, fake_http_count(&fx->http, PATH));
     wx_job_free(job);
+}
+
+/* Five other tenants come, stay for a while, and go. */
+typedef struct visitors {
+    fixture *fx;
+    int calls;
+    size_t tasks_before, tasks_meanwhile, tasks_after;
+} visitors;
+
+static void come_and_go(void *user, const fake_request *request, fake_reply *reply)
+{
+    static const char *const others[] = {"a", "b", "c", "d", "e"};
+    visitors *v = user;
+    wx_core *core = v->fx->core;
+    const bool come = ++v->calls == 20;
+    const bool go = v->calls == 60;
+    for (size_t at = 0; (come || go) && at < 5; at++) {
+        bool waited = false;
+        wx_err err;
+        if (come) {
+            assert_int_equal(wx_slot_take(core, others[at], NULL, NULL, &waited, &err), WXTP_OK);
+        } else {
+            wx_slot_give(core, others[at]);
+        }
+    }
+    v->tasks_before = v->calls == 19 ? core->engine->alive : v->tasks_before;
+    v->tasks_meanwhile = v->calls == 59 ? core->engine->alive : v->tasks_meanwhile;
+    v->tasks_after = v->calls == 95 ? core->engine->alive : v->tasks_after;
+    fake_clock_advance(&v->fx->clock, 50);
+    wechat(user, request, reply);
+}
+
+static void I10_a_job_keeps_fewer_workers_while_others_want_places(void **state)
+{
+    fixture *fx = *state;
+    char id[64];
+    visitors v = {.fx = fx};
+    fixture_concurrency(fx->core, 8);
+    create_many(fx, "", 2000, id);
+    fake_http_forget_rules(&fx->http);
+    fake_http_handle(&fx->http, PATH, NULL, -1, come_and_go, &v);
+    assert_int_equal(run(fx, id, WXTP_JOB_RUN), WXTP_OK);
+    expect(fx, id, WXTP_JOB_DONE, 2000, 0, 0, 0);
+    assert_int_equal(v.calls, 100);
+    assert_int_equal(v.tasks_before, 8);
+    assert_int_equal(v.tasks_meanwhile, 2);
+    assert_int_equal(v.tasks_after, 8);
 }
 
 typedef struct chaos {
@@ -829,7 +878,7 @@ static void survive(fixture *fx, int concurrency)
     static char texts[2000][16];
     static const char *openids[2000];
     int64_t bads = 0, refusals = 0;
-    fx->core->settings.concurrency = concurrency;
+    fixture_concurrency(fx->core, concurrency);
     for (int i = 0; i < 2000; i++) {
         const bool bad = i % 53 == 0, refused = i % 97 == 1;
         bads += bad;
@@ -976,6 +1025,7 @@ int main(void)
         TEST(a_follower_tells_what_the_runner_came_to),
         TEST(I7_after_a_kill_at_any_commit_at_most_what_was_in_flight_is_repeated),
         TEST(I7_many_workers_account_for_every_openid),
+        TEST(I10_a_job_keeps_fewer_workers_while_others_want_places),
         TEST(I7_the_equation_holds_through_every_fault),
         TEST(I7_the_equation_holds_with_many_workers_through_every_fault),
     };

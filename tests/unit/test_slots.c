@@ -1,6 +1,8 @@
 /* Who may have a call in flight. */
 #include "unit.h"
 
+#include <stdio.h>
+
 #include "domain/slots.h"
 #include "engine/engine.h"
 #include "fixture.h"
@@ -46,13 +48,6 @@ static void some_turns(fixture *fx)
     }
 }
 
-static void make_places(fixture *fx, int places)
-{
-    wx_slots_free(fx->core->slots);
-    fx->core->slots = wx_slots_new(&fx->core->allocator, places);
-    assert_non_null(fx->core->slots);
-}
-
 static int inside(const guest *guests, size_t count)
 {
     int total = 0;
@@ -67,7 +62,7 @@ static void no_more_are_in_flight_than_there_are_places(void **state)
     fixture *fx = *state;
     guest guests[10];
     char log[64] = "";
-    make_places(fx, 4);
+    fixture_concurrency(fx->core, 4);
     for (size_t at = 0; at < 10; at++) {
         come(fx, &guests[at], at % 2 ? "a" : "b", log);
     }
@@ -89,7 +84,7 @@ static void I10_who_comes_late_is_not_behind_a_long_queue(void **state)
     guest greedy[PLACES + 30], others[5];
     char log[128] = "";
     static const char *const names[] = {"1", "2", "3", "4", "5"};
-    make_places(fx, PLACES);
+    fixture_concurrency(fx->core, PLACES);
     for (size_t at = 0; at < PLACES + 30; at++) {
         come(fx, &greedy[at], "g", log);
     }
@@ -124,7 +119,7 @@ static void I10_long_queues_take_turns(void **state)
     fixture *fx = *state;
     guest a[30], b[30];
     char log[128] = "";
-    make_places(fx, PLACES);
+    fixture_concurrency(fx->core, PLACES);
     for (size_t at = 0; at < 30; at++) {
         come(fx, &a[at], "a", log);
     }
@@ -152,7 +147,7 @@ static void who_stays_alone_gets_all_places_back(void **state)
     fixture *fx = *state;
     guest a[PLACES], b;
     char log[128] = "";
-    make_places(fx, PLACES);
+    fixture_concurrency(fx->core, PLACES);
     come(fx, &b, "b", log);
     some_turns(fx);
     for (size_t at = 0; at < PLACES; at++) {
@@ -172,12 +167,36 @@ static void who_stays_alone_gets_all_places_back(void **state)
     assert_int_equal(inside(a, PLACES), 0);
 }
 
+/* A job keeps no more workers than that: with many jobs at once they would fill the memory, and wait so long
+ * for each other that the gate is asked again before each call. */
+static void more_callers_than_places_are_of_no_use(void **state)
+{
+    fixture *fx = *state;
+    guest guests[40];
+    char names[40][4], log[256] = "";
+    fixture_concurrency(fx->core, PLACES);
+    assert_int_equal(wx_slot_callers(fx->core), PLACES);
+    for (int at = 0; at < 40; at++) {
+        (void)snprintf(names[at], sizeof(names[at]), "%d", at);
+        come(fx, &guests[at], names[at], log);
+        some_turns(fx);
+        assert_int_equal(wx_slot_callers(fx->core), at == 0 ? PLACES : (PLACES + at + 1) / (at + 2));
+    }
+    for (size_t at = 0; at < 40; at++) {
+        guests[at].leave = true;
+    }
+    some_turns(fx);
+    assert_int_equal(inside(guests, 40), 0);
+    fake_clock_advance(&fx->clock, 1100);
+    assert_int_equal(wx_slot_callers(fx->core), PLACES);
+}
+
 static void I12_a_stop_ends_the_wait(void **state)
 {
     fixture *fx = *state;
     guest first, second;
     char log[8] = "";
-    make_places(fx, 1);
+    fixture_concurrency(fx->core, 1);
     come(fx, &first, "a", log);
     come(fx, &second, "b", log);
     some_turns(fx);
@@ -200,6 +219,7 @@ int main(void)
         TEST(I10_who_comes_late_is_not_behind_a_long_queue),
         TEST(I10_long_queues_take_turns),
         TEST(who_stays_alone_gets_all_places_back),
+        TEST(more_callers_than_places_are_of_no_use),
         TEST(I12_a_stop_ends_the_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,8 @@
 /* Tasks, bells, rest, and transactions that are committed together. */
 #include "unit.h"
 
+#include <semaphore.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -189,6 +191,69 @@ static void joint_parts_stand_or_fall_together(void **state)
     }
 }
 
+/* ---- A slow disk ---- */
+
+typedef struct slow_disk {
+    wxtp_store_ops ops;
+    const wxtp_store_ops *inner;
+    sem_t entered, go;
+    atomic_int commits;
+} slow_disk;
+
+static slow_disk disk; /* a commit is given the transaction alone */
+
+static wxtp_status commit_slowly(wxtp_tx *tx)
+{
+    if (atomic_fetch_add(&disk.commits, 1) == 0) {
+        (void)sem_post(&disk.entered);
+        (void)sem_wait(&disk.go);
+    }
+    return disk.inner->commit(tx);
+}
+
+/* While a commit does not come back, others wake, and those who write wait; then at most half of them are
+ * committed together, so that the loop has the others' next steps to do meanwhile. */
+static void a_slow_disk_does_not_stop_the_loop(void **state)
+{
+    enum { COUNT = 40 };
+    fixture *fx = *state;
+    static writing writings[COUNT + 1];
+    meeting m = {.engine = threaded(fx)};
+    assert_int_equal(wx_bell_init(&m.bell, m.engine), WXTP_OK);
+    assert_int_equal(wx_bell_init(&m.done, m.engine), WXTP_OK);
+    disk = (slow_disk){.ops = *fx->core->store->ops, .inner = fx->core->store->ops};
+    disk.ops.commit = commit_slowly;
+    assert_int_equal(sem_init(&disk.entered, 0, 0), 0);
+    assert_int_equal(sem_init(&disk.go, 0, 0), 0);
+    fx->core->store->ops = &disk.ops;
+    for (int at = 0; at <= COUNT; at++) {
+        writings[at] = (writing){.engine = m.engine, .fx = fx};
+        (void)snprintf(writings[at].name, sizeof(writings[at].name), "s%d", at);
+        assert_int_equal(wx_spawn(m.engine, write_one, &writings[at]), WXTP_OK);
+        while (at == 0 && sem_wait(&disk.entered) != 0) {
+        }
+    }
+    for (int round = 1; round <= 3; round++) {
+        assert_int_equal(wx_spawn(m.engine, wait_and_tell, &m), WXTP_OK);
+        wx_bell_ring(&m.bell);
+        assert_true(wx_bell_wait(&m.done, 60000));
+        assert_int_equal(m.step, round);
+    }
+    assert_int_equal(atomic_load(&disk.commits), 1);
+    (void)sem_post(&disk.go);
+    wx_engine_free(m.engine);
+    fx->core->store->ops = disk.inner;
+    for (int at = 0; at <= COUNT; at++) {
+        assert_int_equal(writings[at].status, WXTP_OK);
+        assert_true(is_stored(fx, writings[at].name));
+    }
+    assert_in_range(atomic_load(&disk.commits), 3, COUNT / 2);
+    wx_bell_destroy(&m.bell);
+    wx_bell_destroy(&m.done);
+    (void)sem_destroy(&disk.entered);
+    (void)sem_destroy(&disk.go);
+}
+
 /* ---- Last words ---- */
 
 typedef struct counting_word {
@@ -248,6 +313,7 @@ int main(void)
         TEST(I12_a_stop_wakes_who_rests),
         TEST(a_part_that_is_given_up_is_undone_alone),
         TEST(joint_parts_stand_or_fall_together),
+        TEST(a_slow_disk_does_not_stop_the_loop),
         TEST(a_last_word_is_said_once_for_all_that_is_committed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,7 +49,7 @@ static void create_job(void *user, size_t index)
     batch *b = user;
     const ad_batch_tenant *tenant = &b->file.tenants[index];
     ad_task *task = &b->tasks[index];
-    wxtp_job_options options = {sizeof options, ad_given(b->app, OPT_FORCE)};
+    const wxtp_job_options options = ad_job_options(b->app);
     wxtp_error *error = NULL;
     ad_failure failure;
     ad_batch_reader *reader = malloc(sizeof *reader);

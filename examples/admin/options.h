@@ -51,6 +51,7 @@ typedef enum ad_option_id {
     OPT_FILE,
     OPT_BATCH,
     OPT_DRY_RUN,
+    OPT_SNAPSHOT,
     OPT_REJECTS,
     OPT_TENANT,
     OPT_STATE,

@@ -21,6 +21,8 @@ static const wx_api builtin[] = {
         .list_max = 20,
         .list_field = "openid_list",
         .done_word = "unblacklisted",
+        .listed_by = "getBlacklist",
+        .undone_by = "batchBlacklist",
     },
     {
         .name = "batchBlacklist",
@@ -34,6 +36,7 @@ static const wx_api builtin[] = {
         .list_max = 20,
         .list_field = "openid_list",
         .done_word = "blacklisted",
+        .listed_by = "getBlacklist",
     },
     {
         .name = "getBlacklist",

@@ -19,6 +19,8 @@ typedef struct wx_api {
     int list_max;           /* largest list; 0: it takes none */
     const char *list_field; /* "openid_list" */
     const char *done_word;  /* of jobs: "unblacklisted" */
+    const char *listed_by;  /* the call that reads the list which this one changes; NULL: none */
+    const char *undone_by;  /* the call that puts back on that list what this one takes off; NULL: none */
 } wx_api;
 
 /* The rows that the library brings: batchUnblacklist, batchBlacklist, getBlacklist, in this order. */

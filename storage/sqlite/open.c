@@ -127,6 +127,14 @@ static const wxtp_store_ops operations = {
     .maintain = sq_maintain,
     .describe = sq_describe,
     .sweep = sq_sweep,
+    .sift_begin = sq_sift_begin,
+    .sift_add = sq_sift_add,
+    .sift_finish = sq_sift_finish,
+    .sift_free = sq_sift_free,
+    .snapshot_get = sq_snapshot_get,
+    .snapshot_put = sq_snapshot_put,
+    .snapshot_part_get = sq_snapshot_part_get,
+    .snapshot_part_put = sq_snapshot_part_put,
 };
 
 static bool init_locks(sq_store *store)

@@ -123,6 +123,19 @@ static void run_sql(const char *path, const char *sql)
     sqlite3_close(db);
 }
 
+static int schema_version(const char *path)
+{
+    sqlite3 *db;
+    sqlite3_stmt *stmt;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &stmt, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+    const int version = sqlite3_column_int(stmt, 0);
+    sqlite3_finalize(stmt);
+    sqlite3_close(db);
+    return version;
+}
+
 static void I9_files_are_private_whatever_the_umask(void **state)
 {
     static const char *const suffixes[] = {"", "-wal", "-shm", ".lock"};
@@ -173,9 +186,11 @@ static void a_newer_schema_is_refused_and_left_alone(void **state)
     char message[256];
     wxtp_store *store = open_file(at, &real_clock);
     store->ops->close(store);
+    const int version = schema_version(at->path);
     run_sql(at->path, "PRAGMA user_version=999");
     assert_int_equal(open_at(at->path, &real_clock, true, &store, message), WXTP_ERR_STORE_NEWER);
-    run_sql(at->path, "PRAGMA user_version=1");
+    snprintf(message, sizeof message, "PRAGMA user_version=%d", version);
+    run_sql(at->path, message);
     store = open_file(at, &real_clock);
     assert_non_null(store);
     store->ops->close(store);

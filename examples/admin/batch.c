@@ -2,6 +2,7 @@
 #include "batch_file.h"
 #include "dry_run.h"
 #include "job_run.h"
+#include "plan.h"
 #include "pool.h"
 #include <pthread.h>
 #include <stdlib.h>
@@ -163,6 +164,8 @@ static int work(batch *b)
     ad_rejects rejects;
     int code = need_clear(b);
 
+    if (code == AD_EXIT_OK && ad_given(app, OPT_PLAN))
+        return ad_plan_batch(app, b->call, &b->file);
     if (code == AD_EXIT_OK)
         code = ad_rejects_open(&rejects, app);
     if (code != AD_EXIT_OK)

@@ -6,6 +6,7 @@
 #include "job_run.h"
 #include "openid_file.h"
 #include "output.h"
+#include "plan.h"
 #include "spool.h"
 #include <stdlib.h>
 #include <string.h>
@@ -60,7 +61,7 @@ static int list_command(ad_app *app, const char *call)
         return ad_fail_nomem(&app->failure);
     int code = ad_openids_open(openids, app->line.args + 1, count, file, &app->failure);
     if (code == AD_EXIT_OK) {
-        code = work_through(app, call, openids);
+        code = ad_given(app, OPT_PLAN) ? ad_plan_list(app, call, openids) : work_through(app, call, openids);
         ad_openids_close(openids);
     }
     free(openids);
@@ -77,8 +78,25 @@ int ad_check_openids(ad_app *app)
     return AD_EXIT_OK;
 }
 
+static int check_plan(ad_app *app)
+{
+    bool plan = ad_given(app, OPT_PLAN);
+
+    if (!plan && ad_given(app, OPT_OFFLINE))
+        return ad_fail_usage(&app->failure, "give --plan too, or leave it away",
+                             "--offline goes with --plan alone");
+    if (plan && (ad_given(app, OPT_DRY_RUN) || ad_given(app, OPT_REJECTS)))
+        return ad_fail_usage(&app->failure, "choose one of them",
+                             "--plan goes with no --dry-run or --rejects");
+    return AD_EXIT_OK;
+}
+
 int ad_check_unblacklist(ad_app *app)
 {
+    int code = check_plan(app);
+
+    if (code != AD_EXIT_OK)
+        return code;
     if (!ad_given(app, OPT_BATCH))
         return ad_check_openids(app);
     if (app->line.arg_count > 0 || ad_given(app, OPT_FILE))

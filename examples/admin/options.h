@@ -52,6 +52,8 @@ typedef enum ad_option_id {
     OPT_BATCH,
     OPT_DRY_RUN,
     OPT_SNAPSHOT,
+    OPT_PLAN,
+    OPT_OFFLINE,
     OPT_REJECTS,
     OPT_TENANT,
     OPT_STATE,

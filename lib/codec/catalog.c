@@ -57,6 +57,19 @@ const wx_api *wx_catalog_builtin(size_t *count)
     return builtin;
 }
 
+/* Made for a tenant like a business call: gate, token, record. */
+static const wx_api quota = {
+    .name = "openapi_quota_get",
+    .path = "/cgi-bin/openapi/quota/get",
+    .token_parameter = "access_token",
+    .repeat_safe = true,
+};
+
+const wx_api *wx_catalog_quota(void)
+{
+    return &quota;
+}
+
 /* Newer pages name it access_token; both are accepted. */
 #define COMPONENT_TOKEN "component_access_token"
 

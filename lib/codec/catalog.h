@@ -26,6 +26,9 @@ typedef struct wx_api {
 /* The rows that the library brings: batchUnblacklist, batchBlacklist, getBlacklist, in this order. */
 const wx_api *wx_catalog_builtin(size_t *count);
 
+/* How much of a call is left to a tenant: no business call, and no row that a host could name. */
+const wx_api *wx_catalog_quota(void);
+
 /* Calls of the platform itself. */
 typedef struct wx_platform_api {
     const char *name, *path, *token_parameter; /* parameter NULL: none */

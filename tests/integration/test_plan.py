@@ -57,6 +57,7 @@ class Plan(JobCase):
         self.assertEqual([call["body"] for call in asked], [{"cgi_path": UNBLACKLIST}])
 
     def test_a_quota_that_does_not_suffice(self):
+        """Symptom: 45009 reach max api daily quota limit, in the middle of the night's run."""
         self.sim.merchant(self.appid, daily_quota=2)
         plan = self.plan(self.appid, "--file", self.list_file(openids(1, 45)), code=6)
         self.assertEqual((plan["fits"], plan["not_fitting"], plan["tenants"][0]["fits"]), (False, 1, False))

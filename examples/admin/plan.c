@@ -255,9 +255,8 @@ static int print_text(const planning *p)
     ad_field_int(app, "calls", plan->calls);
     print_pace(p);
     ad_field_int(app, "minutes", minutes(plan));
-    ad_field_time(app, "finished at", plan->finish_ms);
-    ad_field(app, "that day",
-             plan->before_midnight ? "yes, before midnight in Beijing" : "no, after midnight in Beijing");
+    ad_field_time(app, "finishes at", plan->finish_ms);
+    ad_field(app, "before midnight", plan->before_midnight ? "yes, in Beijing" : "no, in Beijing");
     ad_field_int(app, "tokens due", plan->tokens_due);
     if (!p->file) {
         print_quota(p);

@@ -33,6 +33,7 @@ wxtp_status wx_kept_batch_read(wx_core *core, wxtp_tx *tx, const char *job_id, i
                                wx_kept_batch *batch, wx_err *err)
 {
     wxtp_batch_row row;
+    batch->count = 0;
     const wxtp_status status = wx_ops(core)->batch_get(tx, job_id, number, &row);
     if (status == WXTP_ERR_NOT_FOUND) {
         return status;
@@ -42,7 +43,6 @@ wxtp_status wx_kept_batch_read(wx_core *core, wxtp_tx *tx, const char *job_id, i
     }
     bool whole = wx_copy(batch->openids, sizeof(batch->openids), row.openids) &&
                  wx_copy(batch->marks, sizeof(batch->marks), row.marks) && batch->marks[0];
-    batch->count = 0;
     for (char *at = batch->openids; at && whole; batch->count++) {
         char *end = strchr(at, '\n');
         if (batch->count == WXTP_BATCH_MAX) {

@@ -159,6 +159,7 @@ static bool see(void *user, const char *openid, wxtp_tristate before, bool now)
 {
     seen *s = user;
     const int number = atoi(openid + 1);
+    assert_int_equal(now, the_wechat->listed[number]);
     s->ordered = s->ordered && number > s->last;
     s->last = number;
     s->gone += before == 1 && !now;

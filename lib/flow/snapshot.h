@@ -33,6 +33,11 @@ wxtp_status wx_snapshot_find(wx_core *core, wxtp_tx *tx, const char *job_id, wxt
 /* The marks of a part, of WX_PART_MARKS characters; freed by wx_free. */
 wxtp_status wx_snapshot_part(wx_core *core, const wxtp_job_row *job, int64_t part, char **marks, wx_err *err);
 
+/* Tells of each job of the component (and of none, unless they were `shared_seen`) whose snapshot does not
+ * open. */
+wxtp_status wx_snapshots_check(wx_core *core, const char *component, bool shared_seen,
+                               void (*problem)(void *user, const char *text), void *user, wx_err *err);
+
 /* A batch of a job, copied. WXTP_ERR_NOT_FOUND past the last one. */
 typedef struct wx_kept_batch {
     char openids[WXTP_BATCH_MAX * WX_OPENID_MAX];

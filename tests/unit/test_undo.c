@@ -241,6 +241,12 @@ static void a_page_that_fails_leaves_no_job(void **state)
     assert_int_equal(count, 0);
 }
 
+static void note(void *user, const char *text)
+{
+    char *told = user;
+    snprintf(told + strlen(told), 200 - strlen(told), "%s;", text);
+}
+
 /* The marks are bound to their job: another's do not open in its place. */
 static void I9_marks_do_not_open_in_another_jobs_place(void **state)
 {
@@ -265,6 +271,10 @@ static void I9_marks_do_not_open_in_another_jobs_place(void **state)
     seen s = {0};
     wxtp_job_diff diff;
     assert_int_equal(compare(fx, other, &s, &diff), WXTP_ERR_KEY);
+    char told[200] = "";
+    assert_int_equal(wx_snapshots_check(fx->core, FIXTURE_COMPONENT, false, note, told, &err), WXTP_OK);
+    assert_non_null(strstr(told, other));
+    assert_null(strstr(told, one));
 }
 
 static void an_undo_is_found_again_until_it_is_cancelled(void **state)

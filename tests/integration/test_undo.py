@@ -105,8 +105,27 @@ class Undo(UndoCase):
                          ("batchBlacklist", True, True, 45, 3))
         self.assertEqual(self.calls(path=BLACKLIST), [])
         self.assertEqual(len(self.scene.must("job", "list", "--tenant", self.appid, "--json").json["jobs"]), 1)
-        self.sim.unauthorize(self.appid, deliver=False)
         self.assertIn("calls needed", self.scene.must("job", "undo", job, "--dry-run").out)
+
+    def test_the_gate_is_asked_before_anything_is_put_back(self):
+        self.sim.merchant(self.appid, blacklist=openids(1, 3))
+        job = self.job_of("--file", self.list_file(openids(1, 6)))
+        self.assertEqual(self.scene.push(self.sim.unauthorize(self.appid, deliver=False)["push"]).code, 0)
+        calls = len(self.sim.journal())
+        self.refused(self.undo(job), 4, "unauthorized")
+        self.refused(self.scene.admin("job", "diff", job, "--json"), 4, "unauthorized")
+        dry = self.undo(job, "--dry-run")
+        self.assertEqual((dry.code, dry.json["allowed"], dry.json["reason"]), (4, False, "unauthorized"), dry)
+        self.assertEqual(len(self.sim.journal()), calls)
+
+    def test_an_account_of_ones_own_is_undone_likewise(self):
+        self.appid = "wxown00000000000001"
+        self.sim.merchant(self.appid, appsecret="s" * 32, any_openid_valid=True, blacklist=openids(1, 3))
+        self.scene.must("tenant", "add-own", "--appid", self.appid, "--appsecret-file", self.scene.path("own", "s" * 32))
+        job = self.job_of(openid(1), openid(2), openid(4))
+        self.assertEqual(self.blacklist(), [openid(3)])
+        self.ended(self.undo(job), 0, "done", done="blacklisted", requested=2)
+        self.assertEqual(sorted(self.blacklist()), openids(1, 3))
 
     def test_what_was_not_on_it_needs_no_undoing(self):
         job = self.job_of("--file", self.list_file(openids(1, 6)))

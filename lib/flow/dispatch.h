@@ -27,5 +27,7 @@ typedef struct wx_call {
 wxtp_status wx_dispatch(wx_op *op, const wx_call *call, wx_answer *answer, wx_err *err);
 /* The catalog's row, or NULL. */
 const wx_api *wx_api_find(const wx_core *core, const char *name);
+/* The row that reads the list which a call changes; NULL where there is none, or no such call. */
+const wx_api *wx_api_listing(const wx_core *core, const wx_api *api_or_null);
 
 #endif

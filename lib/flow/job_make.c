@@ -143,14 +143,6 @@ static void forget(const making *m)
     }
 }
 
-static wxtp_status find_list(const wx_core *core, const wx_api *api, const wx_api **list, wx_err *err)
-{
-    *list = api->listed_by ? wx_api_find(core, api->listed_by) : NULL;
-    return *list ? WXTP_OK
-                 : wx_fail(err, WXTP_ERR_INVALID,
-                           "%s changes no list that can be read, so there is no snapshot", api->name);
-}
-
 static wxtp_status take_snapshot(wx_op *op, const making *m, const wx_tenant *tenant, const wx_api *list,
                                  wx_err *err)
 {
@@ -198,11 +190,13 @@ wxtp_status wx_job_create(wx_op *op, const wx_job_order *order, char job_id[64],
     const wx_api *api = NULL, *list = NULL;
     job_id[0] = '\0';
     wxtp_status status = find_api(op->core, order->call, &api, err);
-    if (status == WXTP_OK && order->snapshot) {
-        status = find_list(op->core, api, &list, err);
-    }
     if (status != WXTP_OK) {
         return status;
+    }
+    list = order->snapshot ? wx_api_listing(op->core, api) : NULL;
+    if (order->snapshot && !list) {
+        return wx_fail(err, WXTP_ERR_INVALID,
+                       "%s changes no list that can be read: no snapshot of it can be taken", api->name);
     }
     op->person = true; /* the run will probe a quota that is remembered as used up */
     status = wx_gate_pass(op, order->appid, api, &tenant, err);

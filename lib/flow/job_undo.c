@@ -96,8 +96,7 @@ static wxtp_status load(wx_core *core, const char *job_id, wxtp_job **job, wxtp_
 
 static wxtp_status find_list(const wx_core *core, const wxtp_job_row *job, const wx_api **list, wx_err *err)
 {
-    const wx_api *api = wx_api_find(core, job->call);
-    *list = api && api->listed_by ? wx_api_find(core, api->listed_by) : NULL;
+    *list = wx_api_listing(core, wx_api_find(core, job->call));
     if (*list) {
         return WXTP_OK;
     }

@@ -308,6 +308,33 @@ static unsigned roll(uint64_t *random, unsigned below)
     return (unsigned)(*random >> 33) % below;
 }
 
+/* A call that a host has added says nothing of a list. */
+static void a_call_without_a_list_has_no_snapshot(void **state)
+{
+    fixture *fx = *state;
+    char id[64];
+    wx_err err;
+    wx_api rows[2] = {fx->core->catalog[0], fx->core->catalog[2]};
+    rows[0].listed_by = rows[0].undone_by = NULL;
+    const wx_api *all = fx->core->catalog;
+    const size_t count = fx->core->catalog_count;
+    static const int numbers[] = {1};
+    seen s = {0};
+    wxtp_job_diff diff;
+    play(fx);
+    assert_int_equal(create(fx, numbers, 1, id), WXTP_OK);
+    assert_int_equal(run(fx, id, WXTP_JOB_RUN), WXTP_JOB_DONE);
+    fx->core->catalog = rows;
+    fx->core->catalog_count = 2;
+    char none[64];
+    assert_int_equal(create(fx, numbers, 1, none), WXTP_ERR_INVALID);
+    assert_string_equal(none, "");
+    assert_int_equal(compare(fx, id, &s, &diff), WXTP_ERR_STATE);
+    assert_int_equal(wx_job_undo(fx->op, id, none, &err), WXTP_ERR_STATE);
+    fx->core->catalog = all;
+    fx->core->catalog_count = count;
+}
+
 /* Whatever was on the list and whichever openids are bad or refused: after job and undo the list is as it
  * was. */
 static void I7_job_and_undo_leave_the_list_as_it_was(void **state)
@@ -353,6 +380,7 @@ int main(void)
         TEST(a_page_that_fails_leaves_no_job),
         TEST(I9_marks_do_not_open_in_another_jobs_place),
         TEST(an_undo_is_found_again_until_it_is_cancelled),
+        TEST(a_call_without_a_list_has_no_snapshot),
         TEST(I7_job_and_undo_leave_the_list_as_it_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -254,6 +254,52 @@ static void a_slow_disk_does_not_stop_the_loop(void **state)
     (void)sem_destroy(&disk.go);
 }
 
+/* ---- Read together ---- */
+
+typedef struct reading {
+    writing written;
+    int number;
+    bool found;
+} reading;
+
+static void write_and_read(void *user)
+{
+    reading *r = user;
+    writing *w = &r->written;
+    for (int times = 0; times < 20 && r->found; times++) {
+        wxtp_blob value;
+        wxtp_tx *tx = NULL;
+        (void)snprintf(w->name, sizeof(w->name), "%d.%d", r->number, times);
+        write_one(w);
+        r->found = w->status == WXTP_OK && wx_engine_begin(w->engine, WXTP_TX_READ, false, &tx, w->trouble,
+                                                           sizeof(w->trouble)) == WXTP_OK;
+        if (r->found) {
+            /* Long enough for others to commit meanwhile, and to come here. */
+            for (int again = 0; again < 100 && r->found; again++) {
+                r->found = wx_ops(w->fx->core)->meta_get(tx, w->name, &value) == WXTP_OK;
+            }
+            wx_engine_rollback(w->engine, tx);
+        }
+    }
+}
+
+/* Whoever shares a read transaction sees at least what was committed before it asked. */
+static void who_has_written_reads_it(void **state)
+{
+    enum { COUNT = 60 };
+    fixture *fx = *state;
+    wx_engine *engine = threaded(fx);
+    static reading readings[COUNT];
+    for (int at = 0; at < COUNT; at++) {
+        readings[at] = (reading){.written = {.engine = engine, .fx = fx}, .number = at, .found = true};
+        assert_int_equal(wx_spawn(engine, write_and_read, &readings[at]), WXTP_OK);
+    }
+    wx_engine_free(engine);
+    for (int at = 0; at < COUNT; at++) {
+        assert_true(readings[at].found);
+    }
+}
+
 /* ---- Last words ---- */
 
 typedef struct counting_word {
@@ -314,6 +360,7 @@ int main(void)
         TEST(a_part_that_is_given_up_is_undone_alone),
         TEST(joint_parts_stand_or_fall_together),
         TEST(a_slow_disk_does_not_stop_the_loop),
+        TEST(who_has_written_reads_it),
         TEST(a_last_word_is_said_once_for_all_that_is_committed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -209,6 +209,33 @@ static void an_older_schema_migrates_where_allowed(void **state)
     store->ops->close(store);
 }
 
+/* A database of the first version, with a job in it, is brought up to date and takes what is newer. */
+static void a_database_of_the_first_version_keeps_its_jobs(void **state)
+{
+    enum { SCHEMA_MAX = 1 << 16 };
+    place *at = *state;
+    char message[256];
+    wxtp_store *store;
+    wxtp_tx *tx;
+    wxtp_job_row job;
+    char *schema = calloc(1, SCHEMA_MAX);
+    FILE *file = fopen(WXTP_SCHEMA_DIR "/0001_initial.sql", "r");
+    assert_true(schema != NULL && file != NULL && fread(schema, 1, SCHEMA_MAX - 1, file) > 0);
+    fclose(file);
+    run_sql(at->path, schema);
+    free(schema);
+    run_sql(at->path,
+            "PRAGMA application_id=2004382832;PRAGMA user_version=1;"
+            "INSERT INTO jobs VALUES(1,'j','p','a','c',3,0,0,0,5,0,5,0,0,0,0,0,0,0,1,1,1,1,'','','','',0)");
+    assert_int_equal(open_at(at->path, &real_clock, true, &store, message), WXTP_OK);
+    OK(store->ops->begin(store, WXTP_TX_WRITE, &tx));
+    OK(store->ops->job_get(tx, "j", &job));
+    assert_int_equal(job.succeeded, 5);
+    OK(store->ops->snapshot_put(tx, &(wxtp_snapshot_row){.job_id = "j", .listed = 3}));
+    OK(store->ops->commit(tx));
+    store->ops->close(store);
+}
+
 /* ---- Several processes ---- */
 
 enum { PROCESSES = 4, COMMITS = 150 };
@@ -882,6 +909,7 @@ int main(void)
         TEST(opening_tells_what_the_file_is),
         TEST(a_newer_schema_is_refused_and_left_alone),
         TEST(an_older_schema_migrates_where_allowed),
+        TEST(a_database_of_the_first_version_keeps_its_jobs),
         TEST(no_update_of_several_processes_is_lost),
         TEST(I11_the_wal_stays_bounded_under_steady_writers),
         TEST(two_handles_of_one_process_write_in_turn),

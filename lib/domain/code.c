@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/point.h"
 #include "base/text.h"
 #include "domain/code_work.h"
 #include "domain/record.h"
@@ -89,7 +90,9 @@ static wxtp_status take_and_intend(wx_code_work *work, wx_err *err)
     work->outcome_unknown = work->state == WXTP_CODE_SENT;
     work->expired = has_expired(work);
     status = wx_code_store(work, scope.tx, work->expired ? work->state : WXTP_CODE_SENT, err);
-    return status == WXTP_OK ? wx_scope_commit(&scope, err) : status;
+    status = status == WXTP_OK ? wx_scope_commit(&scope, err) : status;
+    WX_POINT("code.intent_written");
+    return status;
 }
 
 /* Gives the lease back; a state that is still open is moved to `state`. Trouble here is mended by the lease's
@@ -247,7 +250,10 @@ static wxtp_status install(wx_code_work *work, const wx_granted *granted, wx_err
         wx_copy(work->appid, sizeof(work->appid), granted->appid);
         status = wx_code_store(work, scope.tx, WXTP_CODE_DONE, err);
     }
-    return status == WXTP_OK ? wx_scope_commit(&scope, err) : status;
+    WX_POINT("code.storing");
+    status = status == WXTP_OK ? wx_scope_commit(&scope, err) : status;
+    WX_POINT("code.stored");
+    return status;
 }
 
 /* What WeChat has given is not let go for a disk that is full or a database that is locked for a while. */
@@ -335,6 +341,7 @@ static wxtp_status exchange(wx_code_work *work, wx_err *err)
         const int64_t began = wx_boot_ms(core);
         const bool about_known = work->appid[0] != '\0';
         const wx_sent sent = query_auth(work, &granted, err);
+        WX_POINT("code.answered");
         if (sent == WX_SENT_OK) {
             const wxtp_status status = install_patiently(work, &granted, err);
             if (!about_known) { /* the answer told whom the call was about */
@@ -424,6 +431,7 @@ wxtp_status wx_code_exchange(wx_op *op, const char *code, char appid[WX_APPID_MA
             return status;
         }
         read_profile(&work);
+        WX_POINT("code.profile_read");
     }
     wx_copy(appid, WX_APPID_MAX, work.appid);
     return WXTP_OK;

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/point.h"
 #include "domain/code.h"
 #include "domain/send.h"
 #include "domain/storage.h"
@@ -35,7 +36,10 @@ static wxtp_status apply_once(wx_core *core, wxtp_push *push, const wx_push_doub
         return wx_store_fail(core, scope.tx, status, "remember the push", err);
     }
     status = wx_push_apply(core, scope.tx, push, doubt, err);
-    return status == WXTP_OK ? wx_scope_commit(&scope, err) : status;
+    WX_POINT("push.applying");
+    status = status == WXTP_OK ? wx_scope_commit(&scope, err) : status;
+    WX_POINT("push.applied");
+    return status;
 }
 
 wxtp_status wx_inbound_receive(wx_op *op, const char *query, const void *body, size_t len, wxtp_push **push,
@@ -61,6 +65,7 @@ wxtp_status wx_inbound_receive(wx_op *op, const char *query, const void *body, s
     if (!made->reply) {
         return wx_fail_nomem(err);
     }
+    WX_POINT("push.opened");
     status = wx_push_release_test(core, &component, made, err);
     if (status == WXTP_OK) {
         status = wx_push_ask(op, made, &doubt, err);

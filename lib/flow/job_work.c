@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/point.h"
 #include "codec/narrow.h"
 #include "domain/slots.h"
 #include "flow/job_work.h"
@@ -420,6 +421,7 @@ static wxtp_status record(void *user, wxtp_tx *tx, const wx_err *error, bool fin
     wxtp_status status = wx_runner_open(w->runner, tx, &job, &held, err);
     if (status == WXTP_OK) {
         status = enter_try(w, tx, &job->row, held, error, final, err);
+        WX_POINT("job.recording");
     }
     return wx_runner_close(w->runner, tx, status, err);
 }
@@ -541,6 +543,7 @@ static wxtp_status take_first(worker *w, wx_err *err)
     w->looked_boot_ms = wx_boot_ms(core);
     if (status == WXTP_OK) {
         status = wx_scope_commit(&scope, err);
+        WX_POINT("job.batch_taken");
     }
     w->now = status == WXTP_OK ? taken : NULL;
     return status;
@@ -571,6 +574,7 @@ static wxtp_status call_chosen(worker *w, wx_err *err)
     w->leaves = w->leaves || wx_runner_leave(runner);
     wxtp_status status = wx_dispatch(&w->op, &call, &answer, err);
     w->answer = NULL;
+    WX_POINT("job.recorded");
     publish(w);
     if (w->decided) {
         w->op.person = false;

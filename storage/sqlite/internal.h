@@ -27,6 +27,14 @@
 #define SQ_SIFT_KEY_MAX 64
 #define SQ_MESSAGES 32 /* threads whose last trouble is kept */
 
+/* Where a test may end or stop the process; nothing but in the build of tests/points. */
+#ifdef WXTP_POINTS
+void wxtp_point(const char *name);
+#define SQ_POINT(name) wxtp_point(name)
+#else
+#define SQ_POINT(name) ((void)0)
+#endif
+
 typedef struct sq_store sq_store;
 
 typedef struct sq_memory {

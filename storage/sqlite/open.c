@@ -184,6 +184,7 @@ static wxtp_status make_file(sq_store *store, char *message, size_t size)
         return WXTP_ERR_STORE;
     }
     close(fd);
+    SQ_POINT("open.file_made");
     return WXTP_OK;
 }
 
@@ -230,12 +231,14 @@ static wxtp_status prepare_schema(sq_store *store, const sq_options *options, bo
     }
     if (version == sq_migration_count)
         return WXTP_OK;
+    SQ_POINT("open.configured");
     sq_wait wait;
     sq_wait_start(&wait, &store->clock, store->busy_ms);
     status = sq_gate_enter(store, &wait);
     if (status != WXTP_OK)
         return status;
     status = sq_migrate(db, version, message, size);
+    SQ_POINT("open.migrated");
     sq_gate_leave(store);
     return status;
 }

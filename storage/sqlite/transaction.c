@@ -69,6 +69,8 @@ wxtp_status sq_begin(wxtp_store *base, wxtp_tx_mode mode, wxtp_tx **tx)
     conn->tx.failed = WXTP_OK;
     conn->tx.message[0] = '\0';
     *tx = &conn->tx;
+    if (mode != WXTP_TX_READ)
+        SQ_POINT("store.begun");
     return WXTP_OK;
 }
 
@@ -98,9 +100,13 @@ wxtp_status sq_commit(wxtp_tx *tx)
         status = sq_owner_enter(tx);
     if (status == WXTP_OK) {
         sq_wait_start(&conn->wait, &store->clock, store->busy_ms);
+        if (tx->mode != WXTP_TX_READ)
+            SQ_POINT("store.committing");
         int rc = step_patiently(conn, "COMMIT");
         if (rc != SQLITE_OK)
             status = sq_fail(tx, rc);
+        if (tx->mode != WXTP_TX_READ)
+            SQ_POINT("store.committed");
     }
     if (status != WXTP_OK) {
         undo(tx);

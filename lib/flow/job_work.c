@@ -546,6 +546,9 @@ static wxtp_status take_first(worker *w, wx_err *err)
         WX_POINT("job.batch_taken");
     }
     w->now = status == WXTP_OK ? taken : NULL;
+    if (status == WXTP_OK && !taken && wx_stopping(core)) {
+        return wx_fail(err, WXTP_ERR_INTERRUPTED, "stopped as asked, before a batch was taken");
+    }
     return status;
 }
 

@@ -395,6 +395,19 @@ class Jobs(Case):
                 self.assertEqual(sorted({one for batch, _ in sent for one in batch}), users)
                 self.assertEqual(len(sent), 4 if point == "call.answered" else 3, "who woke sends nothing again")
 
+    def test_a_signal_just_before_the_first_batch_is_taken(self):
+        self.make()
+        arguments = ("unblacklist", self.now, openid(1), "--json", "--quiet")
+        whole = Run(self.scene, "none", *arguments)
+        self.assertEqual(whole.end().code, 0)
+        number = whole.passed[:whole.passed.index("job.batch_taken")].count("store.begun")
+        run = Run(self.scene, "stop@store.begun:%d" % number, *arguments)
+        os.waitid(os.P_PID, run.child.pid, os.WSTOPPED)
+        run.child.terminate()
+        run.child.send_signal(signal.SIGCONT)
+        ran = run.end()
+        self.assertEqual((ran.code, ran.error["kind"], ran.json["paused_by"]), (143, "interrupted", "interrupted"), ran)
+
     def test_I7_killed_at_a_checkpoint(self):
         """The WAL is brought home once a second, while a job of several seconds runs."""
         for point in ("checkpoint.begun", "checkpoint.done"):

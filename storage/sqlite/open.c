@@ -24,6 +24,7 @@ static void free_handle(sq_store *store)
     sq_turn_destroy(&store->writer.turn);
     sq_turn_destroy(&store->reader.turn);
     pthread_mutex_destroy(&store->trouble_mutex);
+    sq_places_free(store);
     sq_release(&memory, store->path);
     sq_release(&memory, store->boot_id);
     sq_release(&memory, store);
@@ -308,6 +309,11 @@ WXTP_API wxtp_status wxtp_sqlite_open(const wxtp_sqlite_options *from, wxtp_stor
     status = open_database(handle, &options, &made, message, message_size);
     if (status == WXTP_OK)
         status = open_wal(handle, message, message_size);
+    if (status == WXTP_OK) {
+        status = sq_places_take(handle);
+        if (status == WXTP_ERR_STORE)
+            sq_say(message, message_size, "%s was removed while it was opened", handle->path);
+    }
     sq_opening_unlock(handle);
 
 out:

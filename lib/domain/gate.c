@@ -237,8 +237,15 @@ const char *wx_gate_refused(const wx_tenant *tenant, const wx_api *api, int64_t 
 
 /* ---- From the store ---- */
 
+bool wx_hold_stands(const wxtp_hold_row *hold, int64_t now_ms)
+{
+    return hold->until_ms > now_ms &&
+           (hold->interval_ms == 0 || hold->until_ms - now_ms <= hold->interval_ms);
+}
+
 static wxtp_status latest_hold(wx_core *core, wxtp_tx *tx, const wx_tenant *tenant, const char *call,
-                               wxtp_hold_kind kind, int64_t *until_ms, int64_t *errcode, wx_err *err)
+                               wxtp_hold_kind kind, int64_t now_ms, int64_t *until_ms, int64_t *errcode,
+                               wx_err *err)
 {
     const char *const calls[] = {call, ""};
     *until_ms = *errcode = 0;
@@ -252,7 +259,7 @@ static wxtp_status latest_hold(wx_core *core, wxtp_tx *tx, const wx_tenant *tena
         if (status != WXTP_OK) {
             return wx_store_fail(core, tx, status, "read the refusals kept", err);
         }
-        if (hold.until_ms > *until_ms) {
+        if (wx_hold_stands(&hold, now_ms) && hold.until_ms > *until_ms) {
             *until_ms = hold.until_ms;
             *errcode = hold.errcode;
         }
@@ -269,11 +276,11 @@ wxtp_status wx_gate_look(wx_core *core, const wx_tenant *tenant_or_null, const w
         WX_AUTO_SCOPE scope = {0};
         wxtp_status status = wx_scope_begin(&scope, core, WXTP_TX_READ, err);
         if (status == WXTP_OK) {
-            status = latest_hold(core, scope.tx, tenant_or_null, api->name, WXTP_HOLD_REFUSED,
+            status = latest_hold(core, scope.tx, tenant_or_null, api->name, WXTP_HOLD_REFUSED, facts.now_ms,
                                  &facts.refused_until_ms, &facts.refused_errcode, err);
         }
         if (status == WXTP_OK) {
-            status = latest_hold(core, scope.tx, tenant_or_null, api->name, WXTP_HOLD_QUOTA,
+            status = latest_hold(core, scope.tx, tenant_or_null, api->name, WXTP_HOLD_QUOTA, facts.now_ms,
                                  &facts.quota_until_ms, &quota_errcode, err);
         }
         if (status != WXTP_OK) {

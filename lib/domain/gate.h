@@ -22,6 +22,10 @@ const char *wx_gate_judge(const wx_gate_facts *facts, char hint[WX_HINT_MAX]);
 const char *wx_gate_refused(const wx_tenant *tenant, const wx_api *api, int64_t errcode,
                             char hint[WX_HINT_MAX]);
 
+/* Whether a refusal that was kept holds. One that reaches further than it ever could was kept while the clock
+ * was ahead. */
+bool wx_hold_stands(const wxtp_hold_row *hold, int64_t now_ms);
+
 /* From the store alone; `reason` is NULL when allowed. */
 wxtp_status wx_gate_look(wx_core *core, const wx_tenant *tenant_or_null, const wx_api *api,
                          const char **reason, char hint[WX_HINT_MAX], wx_err *err);

@@ -22,6 +22,9 @@ wxtp_status wx_store_fail(wx_core *core, wxtp_tx *tx, wxtp_status status, const 
 #define wx_store_fail(...) wx_no_success(wx_store_fail(__VA_ARGS__))
 #endif
 
+/* A row that says what cannot be: WXTP_ERR_STORE. `what` as in "the job", `key` names it. */
+wxtp_status wx_row_damaged(const char *what, const char *key, wx_err *err);
+
 /* A transaction that is rolled back when it goes out of scope. */
 typedef struct wx_scope {
     wx_core *core;

@@ -80,6 +80,19 @@ static wxtp_status of_another(const wxtp_job_row *row, wx_err *err)
     return WXTP_ERR_NOT_FOUND;
 }
 
+/* I7, of what is read and of what is written. */
+static bool adds_up(const wxtp_job_row *row)
+{
+    const int64_t parts[] = {row->succeeded, row->invalid, row->failed, row->pending};
+    int64_t sum = 0;
+    for (size_t at = 0; at < sizeof(parts) / sizeof(parts[0]); at++) {
+        if (parts[at] < 0 || __builtin_add_overflow(sum, parts[at], &sum)) {
+            return false;
+        }
+    }
+    return sum == row->requested;
+}
+
 wxtp_status wx_job_read(wx_core *core, wxtp_tx *tx, const char *job_id, wxtp_job **job, wx_err *err)
 {
     wxtp_job_row row;
@@ -95,13 +108,17 @@ wxtp_status wx_job_read(wx_core *core, wxtp_tx *tx, const char *job_id, wxtp_job
         strcmp(row.platform, core->settings.component) != 0) {
         return of_another(&row, err);
     }
+    if (!adds_up(&row)) {
+        return wx_row_damaged("the job", job_id, err);
+    }
     return wx_job_copy(core, &row, job, err);
 }
 
 wxtp_status wx_job_write(wx_core *core, wxtp_tx *tx, wxtp_job_row *row, wx_err *err)
 {
-    assert(row->succeeded >= 0 && row->invalid >= 0 && row->failed >= 0 && row->pending >= 0);
-    assert(row->requested == row->succeeded + row->invalid + row->failed + row->pending);
+    if (!adds_up(row)) {
+        return wx_row_damaged("the job", row->id, err);
+    }
     row->updated_ms = wx_wall_ms(core);
     const wxtp_status status = wx_ops(core)->job_put(tx, row);
     return status == WXTP_OK ? WXTP_OK : wx_store_fail(core, tx, status, "write the job", err);

@@ -647,6 +647,63 @@ static void I7_a_runner_that_lost_its_job_changes_nothing(void **state)
     fixture_close_node(&o.node);
 }
 
+/* What a damaged disk may show. */
+static void I7_a_job_that_does_not_add_up_is_neither_run_nor_written(void **state)
+{
+    fixture *fx = *state;
+    char id[64];
+    wx_err err;
+    create_many(fx, "x", 45, id);
+    play(fx);
+    WX_AUTO_JOB *job = load(fx, id);
+    static const int64_t damages[][3] = {
+        {45, 0, 0}, {45, 46, -1}, {INT64_MIN, INT64_MAX, 1}, {INT64_MAX, INT64_MAX, INT64_MAX}, {0, 0, 45}};
+    for (size_t at = 0; at < sizeof damages / sizeof damages[0]; at++) {
+        wxtp_job_row row = job->row;
+        row.requested = damages[at][0];
+        row.pending = damages[at][1];
+        row.succeeded = damages[at][2];
+        WX_AUTO_SCOPE scope = {0};
+        assert_int_equal(wx_scope_begin(&scope, fx->core, WXTP_TX_WRITE, &err), WXTP_OK);
+        assert_int_equal(wx_job_write(fx->core, scope.tx, &row, &err), WXTP_ERR_STORE);
+        assert_int_equal(wx_ops(fx->core)->job_put(scope.tx, &row), WXTP_OK);
+        assert_int_equal(wx_scope_commit(&scope, &err), WXTP_OK);
+        assert_int_equal(run_node(&fx->node, id, WXTP_JOB_RESUME, &err), WXTP_ERR_STORE);
+        assert_non_null(strstr(err.message, id));
+        assert_non_null(strstr(err.hint, "db check"));
+    }
+    assert_int_equal(fake_http_count(&fx->http, PATH), 0);
+}
+
+/* Marks that are gone would count a batch twice. */
+static void I7_a_batch_is_not_counted_twice_when_its_marks_are_lost(void **state)
+{
+    fixture *fx = *state;
+    char id[64];
+    wx_err err;
+    create_many(fx, "x", 45, id);
+    play(fx);
+    fake_http_on(&fx->http, PATH, "x00020", -1, "{\"errcode\":45009,\"errmsg\":\"quota\"}");
+    assert_int_equal(run(fx, id, WXTP_JOB_RUN), WXTP_ERR_QUOTA);
+    expect(fx, id, WXTP_JOB_PAUSED, 20, 0, 0, 25);
+    WX_AUTO_SCOPE scope = {0};
+    wxtp_batch_row batch;
+    char openids[WXTP_BATCH_MAX * 66];
+    assert_int_equal(wx_scope_begin(&scope, fx->core, WXTP_TX_WRITE, &err), WXTP_OK);
+    assert_int_equal(wx_ops(fx->core)->batch_get(scope.tx, id, 0, &batch), WXTP_OK);
+    snprintf(openids, sizeof openids, "%s", batch.openids);
+    batch = (wxtp_batch_row){id, 0, openids, "....................", false};
+    assert_int_equal(wx_ops(fx->core)->batch_put(scope.tx, &batch), WXTP_OK);
+    assert_int_equal(wx_scope_commit(&scope, &err), WXTP_OK);
+    play(fx);
+    assert_int_equal(run_node(&fx->node, id, WXTP_JOB_RESUME, &err), WXTP_ERR_STORE);
+    wxtp_job *job = load(fx, id);
+    assert_int_equal(job->row.requested,
+                     job->row.succeeded + job->row.invalid + job->row.failed + job->row.pending);
+    assert_true(job->row.pending >= 0);
+    wx_job_free(job);
+}
+
 static void sleep_long(void *user, const fake_request *request, fake_reply *reply)
 {
     fixture *fx = user;
@@ -1024,6 +1081,8 @@ int main(void)
         TEST(a_cancel_ends_a_wait),
         TEST(I7_a_runner_that_lost_its_job_changes_nothing),
         TEST(a_lease_that_ran_out_and_nobody_took_is_taken_again),
+        TEST(I7_a_job_that_does_not_add_up_is_neither_run_nor_written),
+        TEST(I7_a_batch_is_not_counted_twice_when_its_marks_are_lost),
         TEST(I7_a_dead_runners_claims_are_free_at_once),
         TEST(a_follower_takes_over_when_the_runner_is_gone),
         TEST(a_follower_tells_what_the_runner_came_to),

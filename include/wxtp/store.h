@@ -18,6 +18,7 @@
  * - Blobs are opaque: secrets arrive sealed. A backend never logs what it stores.
  * - WXTP_ERR_NOT_FOUND where a row does not exist; WXTP_ERR_NOMEM, WXTP_ERR_STORE, WXTP_ERR_STORE_BUSY on
  * trouble. `message` tells the last trouble of a transaction in words.
+ * - Numbers handed out lie between -2^53 and 2^53, whatever stands in a damaged row.
  * - Times ending in `_ms` are wall time in milliseconds since 1970 unless they are called boot time.
  */
 #ifndef WXTP_STORE_H

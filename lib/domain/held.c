@@ -18,6 +18,8 @@ enum {
 
 /* A token that does not come back by itself is never due. */
 #define NEVER_MS (INT64_C(1) << 52)
+/* No token lives to have so many. */
+#define GENERATION_MAX (INT64_C(1) << 52)
 
 void wx_token_free(wx_token *token)
 {
@@ -39,6 +41,9 @@ static wxtp_token_key key_of(const char *platform, const char *appid)
 
 static wxtp_status open_row(wx_core *core, const wxtp_token_row *row, wx_held *held, wx_err *err)
 {
+    if (row->generation < 0 || row->generation >= GENERATION_MAX) {
+        return wx_row_damaged("the token of", held->appid[0] != '\0' ? held->appid : held->platform, err);
+    }
     held->exists = true;
     held->generation = row->generation;
     held->issued_ms = row->issued_ms;

@@ -19,9 +19,10 @@
 #include <wxtp/store_sqlite.h>
 
 #define SQ_MESSAGE 256
-#define SQ_STATEMENTS 256        /* slots of a connection's cache; a power of two */
-#define SQ_NONCE 33              /* 16 random bytes in hex */
-#define SQ_VALUE_MAX (16L << 20) /* bytes of any stored value */
+#define SQ_STATEMENTS 256              /* slots of a connection's cache; a power of two */
+#define SQ_NONCE 33                    /* 16 random bytes in hex */
+#define SQ_VALUE_MAX (16L << 20)       /* bytes of any stored value */
+#define SQ_INT_MOST (INT64_C(1) << 53) /* of any number handed out, either way */
 #define SQ_BUSY_MS 30000
 #define SQ_OPENID_MAX 255
 #define SQ_SIFT_KEY_MAX 64

@@ -103,6 +103,8 @@ wxtp_status sq_lease_hold(wxtp_tx *tx, wxtp_lease *lease, int64_t duration_ms)
         if (status != WXTP_OK)
             return status;
     }
+    if (last >= SQ_INT_MOST)
+        return sq_answer(tx, WXTP_ERR_STORE, "the fence of a lease is damaged");
     wxtp_lease taken = {lease->name, last + 1, after(now_of(tx), duration_ms)};
     status = write_lease(tx, &taken);
     if (status == WXTP_OK)

@@ -111,9 +111,12 @@ wxtp_status sq_one(sq_query *q)
     return status != WXTP_OK ? status : WXTP_ERR_NOT_FOUND;
 }
 
+/* A damaged row may hold any number. Of these, some may be added up, or taken for seconds and told in
+ * milliseconds. */
 int64_t sq_get_int(sq_query *q)
 {
-    return sqlite3_column_int64(q->stmt, q->column++);
+    const int64_t number = sqlite3_column_int64(q->stmt, q->column++);
+    return number > SQ_INT_MOST ? SQ_INT_MOST : number < -SQ_INT_MOST ? -SQ_INT_MOST : number;
 }
 
 wxtp_blob sq_get_blob(sq_query *q)

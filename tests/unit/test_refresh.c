@@ -62,6 +62,21 @@ static void assert_stored(fixture *fx, const char *access, const char *refresh)
     assert_string_equal(stored_refresh, refresh);
 }
 
+static void a_generation_that_cannot_be_is_damage(void **state)
+{
+    fixture *fx = with_tenant(state);
+    WX_AUTO_SCOPE scope = {0};
+    wx_err err = {0};
+    char text[64];
+    const wxtp_token_row row = {.key = {FIXTURE_COMPONENT, APPID}, .generation = INT64_C(1) << 52};
+    assert_int_equal(wx_scope_begin(&scope, fx->core, WXTP_TX_SYNC, &err), WXTP_OK);
+    assert_int_equal(wx_ops(fx->core)->token_put_if(scope.tx, &row, 1, NULL), WXTP_OK);
+    assert_int_equal(wx_scope_commit(&scope, &err), WXTP_OK);
+    assert_int_equal(get(&fx->node, text, &err), WXTP_ERR_STORE);
+    assert_non_null(strstr(err.message, "the token of " APPID " is damaged"));
+    assert_int_equal(fake_http_count(&fx->http, NULL), 0);
+}
+
 static bool has_intent(fixture *fx)
 {
     WX_AUTO_SCOPE scope = {0};
@@ -869,6 +884,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup_platform, fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(I4_fresh_token_is_served_without_a_call),
+        TEST(a_generation_that_cannot_be_is_damage),
         TEST(I4_due_token_is_refreshed_early),
         TEST(I4_due_token_serves_while_refresh_fails_with_backoff),
         TEST(I4_a_token_that_is_not_sent_any_more_is_due),

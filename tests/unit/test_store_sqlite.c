@@ -781,6 +781,32 @@ static void I7_the_check_finds_jobs_that_do_not_add_up(void **state)
     store->ops->close(store);
 }
 
+static void I11_a_damaged_row_gives_no_number_beyond_all_sense(void **state)
+{
+    wxtp_tx *tx;
+    wxtp_token_row token = {.key = {"p", "a"}, .generation = 1};
+    wxtp_lease lease = {.name = "l"};
+    place *at = *state;
+    wxtp_store *store = open_file(at, &real_clock);
+    OK(store->ops->begin(store, WXTP_TX_SYNC, &tx));
+    OK(store->ops->token_put_if(tx, &token, 0, NULL));
+    OK(store->ops->lease_take(tx, &lease, 1000));
+    OK(store->ops->lease_release(tx, &lease));
+    OK(store->ops->commit(tx));
+    store->ops->close(store);
+    run_sql(at->path, "UPDATE tokens SET expires_ms=9223372036854775807,due_ms=-9223372036854775808;"
+                      "UPDATE leases SET fence=9223372036854775807");
+    store = open_file(at, &real_clock);
+    OK(store->ops->begin(store, WXTP_TX_SYNC, &tx));
+    OK(store->ops->token_get(tx, &(wxtp_token_key){"p", "a"}, &token));
+    assert_int_equal(token.expires_ms, INT64_C(1) << 53);
+    assert_int_equal(token.due_ms, -(INT64_C(1) << 53));
+    /* There is no fence after it. */
+    assert_int_equal(store->ops->lease_take(tx, &lease, 1000), WXTP_ERR_STORE);
+    store->ops->rollback(tx);
+    store->ops->close(store);
+}
+
 /* ---- Size ---- */
 
 static long peak_kib(void)
@@ -923,6 +949,7 @@ int main(void)
         TEST(a_backup_is_consistent_while_others_write),
         TEST(a_restored_backup_is_another_instance),
         TEST(I7_the_check_finds_jobs_that_do_not_add_up),
+        TEST(I11_a_damaged_row_gives_no_number_beyond_all_sense),
         TEST(I11_building_takes_disk_not_memory),
         TEST(tenant_pages_come_from_an_index),
         TEST(versions_with_the_wal_bug_are_known),

@@ -372,6 +372,10 @@ static void tell(wxtp_http_answer *answer, const char *what, const char *more)
 static void explain(wxtp_http_answer *answer, const transfer *used, CURLcode code)
 {
     switch (code) {
+    case CURLE_OUT_OF_MEMORY: /* also what libcurl 7.88 calls a header line beyond its ceiling */
+#if LIBCURL_VERSION_NUM >= 0x080600
+    case CURLE_TOO_LARGE:
+#endif
     case CURLE_WRITE_ERROR:
     case CURLE_FILESIZE_EXCEEDED:
         tell(answer, "the answer is too large, or there is no memory for it", NULL);

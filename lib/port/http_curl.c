@@ -380,12 +380,14 @@ static void explain(wxtp_http_answer *answer, const transfer *used, CURLcode cod
     case CURLE_FILESIZE_EXCEEDED:
         tell(answer, "the answer is too large, or there is no memory for it", NULL);
         break;
+    case CURLE_PEER_FAILED_VERIFICATION:
+        tell(answer, "the other end's certificate cannot be trusted", used->trouble);
+        break;
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
     case CURLE_COULDNT_CONNECT:
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_PEER_FAILED_VERIFICATION:
         tell(answer, curl_easy_strerror(code), used->trouble);
         break;
     default:

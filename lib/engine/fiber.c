@@ -27,6 +27,14 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
+/* Without it valgrind takes each switch for a stack that grew or shrank by a leap. */
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#else
+#define VALGRIND_STACK_REGISTER(low, high) 0U
+#define VALGRIND_STACK_DEREGISTER(id) ((void)(id))
+#endif
+
 /* swapcontext() asks the kernel for the signal mask twice a switch; the compiler's own jump does not. */
 #if defined(__x86_64__) && !defined(WITH_TSAN)
 #define WITH_JUMP 1
@@ -56,6 +64,7 @@ struct wx_fiber {
     void *user;
     void *memory; /* the stack, with a page below it that must not be touched */
     size_t size;
+    unsigned stack_id; /* at valgrind */
     bool begun, ended;
 };
 
@@ -128,6 +137,8 @@ wx_fiber *wx_fiber_new(wx_fiber_main *main, void *user)
         return NULL;
     }
     fiber->ended = true;
+    fiber->stack_id =
+        VALGRIND_STACK_REGISTER((char *)fiber->memory + page, (char *)fiber->memory + fiber->size - 1);
     wx_fiber_again(fiber, main, user);
     return fiber;
 }
@@ -164,6 +175,7 @@ void wx_fiber_free(wx_fiber *fiber)
 #ifdef WITH_TSAN
         __tsan_destroy_fiber(fiber->inner.tsan);
 #endif
+        VALGRIND_STACK_DEREGISTER(fiber->stack_id);
         (void)munmap(fiber->memory, fiber->size);
         free(fiber);
     }

@@ -1,7 +1,10 @@
 """Pushes as they come over HTTP, handed to `callback`: what is authentic counts once and in order (I8)."""
+import hashlib
 import os
+import re
 import time
 import unittest
+import urllib.parse
 
 import database
 from scene import Scene, openid
@@ -70,6 +73,101 @@ class Pushes(unittest.TestCase):
                 self.refused({"query": push["query"], "body": changed})
         self.refused({"query": "", "body": body})
         self.assertEqual(self.scene.push(push).json["applied"], True)
+
+    def signed(self, timestamp, nonce, sealed, body=None):
+        """A push whose msg_signature is right, whatever else it is."""
+        text = "".join(sorted([TOKEN, timestamp, nonce, sealed]))
+        query = urllib.parse.urlencode({"timestamp": timestamp, "nonce": nonce, "encrypt_type": "aes",
+                                        "msg_signature": hashlib.sha1(text.encode()).hexdigest()})
+        return {"query": query, "body": body or "<xml><Encrypt>%s</Encrypt></xml>" % sealed}
+
+    def sealed_text(self, xml, **options):
+        return re.search(r"<Encrypt><!\[CDATA\[(.*?)\]\]>", self.seal(xml, **options)["body"]).group(1)
+
+    def test_I8_a_boundary_that_is_moved_keeps_the_signature_and_is_refused_all_the_same(self):
+        """The signature is of four texts without separators, so their boundaries may be moved: the front or the end of
+        the sealed text into the nonce, next to which it is sorted. What is left is still sealed with the true key."""
+        moved = 0
+        for number in range(40):
+            sealed = self.sealed_text(event("unauthorized", create=time.time() + 60 + number))
+            for cut in (4, 24, 64, 128, 192):
+                for kept, given in ((sealed[cut:], sealed[:cut]), (sealed[:-cut], sealed[-cut:])):
+                    front = kept == sealed[cut:]
+                    # The nonce that makes the joined text the same, where the order of the texts allows one.
+                    nonce = given if front else given + "~"
+                    before = sorted([TOKEN, "1", "" if front else "~", sealed])
+                    after = sorted([TOKEN, "1", nonce, kept])
+                    if "".join(before) != "".join(after):
+                        continue
+                    moved += 1
+                    ran = self.scene.push(self.signed("1", nonce, kept))
+                    self.assertEqual((ran.code, ran.error["kind"]), (5, "signature"), ran)
+                    self.assertNotIn("msg_signature", ran.error["message"])
+            if moved > 20:
+                break
+        self.assertGreater(moved, 5)
+        self.assertEqual(self.status(), "authorized")
+
+    def test_I8_signatures_that_are_almost_right(self):
+        push = self.seal(event("unauthorized", create=time.time() + 60))
+        fields = dict(urllib.parse.parse_qsl(push["query"]))
+        right = fields["msg_signature"]
+        for wrong in (right + "0", right + "\0", " " + right, right + " ", right.swapcase() if right.lower() !=
+                      right.upper() else "", "0" * 40, right[::-1], right * 2, "x" * 300,
+                      hashlib.sha1((TOKEN + fields["timestamp"] + fields["nonce"]).encode()).hexdigest()):
+            with self.subTest(wrong):
+                self.refused({"query": urllib.parse.urlencode(dict(fields, msg_signature=wrong)), "body": push["body"]})
+        # The first of two counts, as it does for the one who reads the log.
+        self.refused({"query": "msg_signature=%s&%s" % ("0" * 40, push["query"]), "body": push["body"]})
+
+    def test_I8_two_envelopes_in_one_body(self):
+        good = self.sealed_text(event("unauthorized", create=time.time() + 60))
+        other = self.sealed_text(event("unauthorized", create=time.time() + 90))
+        push = self.signed("1", "n", good)
+        body = "<xml><Encrypt>%s</Encrypt><Encrypt>%s</Encrypt></xml>"
+        self.refused({"query": push["query"], "body": body % (other, good)})
+        ran = self.scene.push({"query": push["query"], "body": body % (good, other)})
+        self.assertEqual((ran.code, ran.json["applied"]), (0, True), ran)
+
+    def test_I8_what_is_sealed_well_and_means_harm(self):
+        """As whoever has stolen Token and key could: still no entity is expanded, nothing grows."""
+        laughs = "".join('<!ENTITY l%d "%s">' % (n, "&l%d;" % (n - 1) * 10) for n in range(1, 10))
+        within = event("unauthorized", create=time.time() + 60)[len("<xml>"):]
+        cases = {
+            "laughs": '<!DOCTYPE x [<!ENTITY l0 "ha">%s]><xml><A>&l9;</A>%s' % (laughs, within),
+            "a file": '<!DOCTYPE x [<!ENTITY f SYSTEM "file:///etc/passwd">]><xml><A>&f;</A>%s' % within,
+            "an outer subset": '<!DOCTYPE x SYSTEM "http://127.0.0.1:1/x.dtd"><xml>%s' % within,
+            "an unknown entity": "<xml><A>&nothing;</A>%s" % within,
+            "too deep": "<xml>%s%s%s" % ("<a>" * 9, "</a>" * 9, within),
+            "too wide": "<xml>%s%s" % ("<a/>" * 129, within),
+            "too much text": "<xml><A>%s</A>%s" % ("x" * 65536, within),
+            "not closed": "<xml>" + within[:-6],
+            "two roots": "<xml/><xml>" + within,
+            "no characters": "<xml><A>&#0;</A>" + within,
+            "another encoding": '<?xml version="1.0" encoding="utf-7"?><xml/><xml>' + within,
+            "nothing": " ",
+        }
+        for name, xml in cases.items():
+            with self.subTest(name):
+                began = time.monotonic()
+                self.refused(self.seal(xml))
+                self.assertLess(time.monotonic() - began, 10)
+
+    def test_I8_bodies_made_to_be_slow(self):
+        push = self.seal(event("unauthorized", create=time.time() + 60))
+        most = (1 << 20) - 100
+        for name, body in {
+                "attributes": "<xml %s/>" % " ".join('a%d=""' % n for n in range(most // 11)),
+                "one name": "<%s/>" % ("x" * most),
+                "depth": "<a>" * (most // 3),
+                "references": "<xml><Encrypt>%s</Encrypt></xml>" % ("&#65;" * (most // 5 - 20)),
+                "comments": "<xml>%s</xml>" % ("<!---->" * (most // 7 - 20)),
+                "CDATA": "<xml><Encrypt>%s</Encrypt></xml>" % ("<![CDATA[A]]>" * (most // 13 - 20)),
+        }.items():
+            with self.subTest(name):
+                began = time.monotonic()
+                self.refused({"query": push["query"], "body": body})
+                self.assertLess(time.monotonic() - began, 10)
 
     def test_I8_an_oversized_body(self):
         push = self.seal(event("unauthorized", create=time.time() + 60))

@@ -30,6 +30,7 @@ static bool integer_ok(const wx_setting *setting, const char *text)
 static int truth(const char *text)
 {
     static const char *const words[2][4] = {{"false", "no", "off", "0"}, {"true", "yes", "on", "1"}};
+    assert(text);
     for (int value = 0; value < 2; value++) {
         for (size_t at = 0; at < 4; at++) {
             if (strcmp(text, words[value][at]) == 0) {

@@ -41,7 +41,7 @@ wxtp_status(wx_store_fail)(wx_core *core, wxtp_tx *tx, wxtp_status status, const
     return say(status, what, text, err);
 }
 
-wxtp_status wx_row_damaged(const char *what, const char *key, wx_err *err)
+wxtp_status(wx_row_damaged)(const char *what, const char *key, wx_err *err)
 {
     wx_fail(err, WXTP_ERR_STORE, "%s %s is damaged in the database", what, key);
     wx_err_hint(err, "look with wxtp-admin db check, and restore a backup: wxtp-admin db restore FILE");

@@ -24,6 +24,9 @@ wxtp_status wx_store_fail(wx_core *core, wxtp_tx *tx, wxtp_status status, const 
 
 /* A row that says what cannot be: WXTP_ERR_STORE. `what` as in "the job", `key` names it. */
 wxtp_status wx_row_damaged(const char *what, const char *key, wx_err *err);
+#ifdef __clang_analyzer__
+#define wx_row_damaged(...) wx_no_success(wx_row_damaged(__VA_ARGS__))
+#endif
 
 /* A transaction that is rolled back when it goes out of scope. */
 typedef struct wx_scope {

@@ -57,7 +57,9 @@ static const char *const questions[] = {
     "n=job WHERE finished<>(instr(marks,'.')=0 AND instr(marks,'?')=0)",
     "SELECT 'the token of '||platform||' '||appid||' has generation '||generation FROM tokens WHERE "
     "generation<1 OR "
+    "generation>=1<<52 OR "
     "refused_generation>generation",
+    "SELECT 'the lease '||name||' has fence '||fence FROM leases WHERE fence<0 OR fence>=1<<53",
     "SELECT 'tenant '||appid||' of '||platform||': its credential is not of that platform' FROM tenants "
     "WHERE "
     "(credential=0)<>(platform<>'')",

@@ -783,6 +783,7 @@ static void I7_the_check_finds_jobs_that_do_not_add_up(void **state)
 
 static void I11_a_damaged_row_gives_no_number_beyond_all_sense(void **state)
 {
+    int problems = 0;
     wxtp_tx *tx;
     wxtp_token_row token = {.key = {"p", "a"}, .generation = 1};
     wxtp_lease lease = {.name = "l"};
@@ -794,7 +795,8 @@ static void I11_a_damaged_row_gives_no_number_beyond_all_sense(void **state)
     OK(store->ops->lease_release(tx, &lease));
     OK(store->ops->commit(tx));
     store->ops->close(store);
-    run_sql(at->path, "UPDATE tokens SET expires_ms=9223372036854775807,due_ms=-9223372036854775808;"
+    run_sql(at->path, "UPDATE tokens SET expires_ms=9223372036854775807,due_ms=-9223372036854775808,"
+                      "generation=1<<52;"
                       "UPDATE leases SET fence=9223372036854775807");
     store = open_file(at, &real_clock);
     OK(store->ops->begin(store, WXTP_TX_SYNC, &tx));
@@ -804,6 +806,9 @@ static void I11_a_damaged_row_gives_no_number_beyond_all_sense(void **state)
     /* There is no fence after it. */
     assert_int_equal(store->ops->lease_take(tx, &lease, 1000), WXTP_ERR_STORE);
     store->ops->rollback(tx);
+    fprintf(stderr, "two problems are wanted here: ");
+    OK(store->ops->check(store, keep_problem, &problems));
+    assert_int_equal(problems, 2);
     store->ops->close(store);
 }
 

@@ -144,6 +144,10 @@ static bool change_status(void *user, wxtp_tenant_row *row)
     }
     row->status = change->to;
     row->status_ms = wx_wall_ms(change->core);
+    row->status_source =
+        wx_catalog_platform(change->to == WXTP_TENANT_UNAUTHORIZED ? WX_API_GET_AUTHORIZER_INFO
+                                                                   : WX_API_AUTHORIZER_TOKEN)
+            ->name;
     return true;
 }
 

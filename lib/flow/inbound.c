@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/text.h"
 #include "domain/code.h"
 #include "domain/send.h"
 #include "domain/storage.h"
@@ -9,11 +10,26 @@
 #include "flow/push_apply.h"
 #include "flow/push_open.h"
 
-enum { MESSAGE_MAX = 8 * 1024 };
+enum { MESSAGE_MAX = 8 * 1024, EVENT_MAX = 64 };
 
 static void push_free_at(wxtp_push **push)
 {
     wx_push_free(*push);
+}
+
+static wxtp_status note(wx_core *core, wxtp_tx *tx, const wxtp_push *push, wx_err *err)
+{
+    char event[EVENT_MAX];
+    wx_copy(event, sizeof(event), push->event);
+    const wxtp_push_row row = {.platform = push->component,
+                               .digest = {push->digest, sizeof(push->digest)},
+                               .event = event,
+                               .appid = push->authorizer,
+                               .create_time_s = push->create_time_s,
+                               .applied = push->applied,
+                               .why = push->why};
+    const wxtp_status status = wx_ops(core)->push_note(tx, &row);
+    return status == WXTP_OK ? status : wx_store_fail(core, tx, status, "note what became of the push", err);
 }
 
 /* Once: the change and the memory of the push are one transaction. */
@@ -35,6 +51,9 @@ static wxtp_status apply_once(wx_core *core, wxtp_push *push, const wx_push_doub
         return wx_store_fail(core, scope.tx, status, "remember the push", err);
     }
     status = wx_push_apply(core, scope.tx, push, doubt, err);
+    if (status == WXTP_OK) {
+        status = note(core, scope.tx, push, err);
+    }
     return status == WXTP_OK ? wx_scope_commit(&scope, err) : status;
 }
 

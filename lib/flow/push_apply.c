@@ -59,6 +59,7 @@ static bool change_cloud(void *user, wxtp_tenant_row *row)
     }
     row->status = self->to;
     row->status_ms = self->now_ms;
+    row->status_source = self->push->source;
     row->event_time_s = self->push->create_time_s;
     return true;
 }
@@ -101,8 +102,8 @@ static wxtp_status keep_code(wx_core *core, wxtp_tx *tx, wxtp_push *push, const 
     } else if (status != WXTP_ERR_NOT_FOUND) {
         return status;
     }
-    status =
-        wx_code_put(core, tx, code, push->authorizer, push->create_time_s, code_expires_ms(core, push), err);
+    status = wx_code_put(core, tx, code, push->authorizer, push->create_time_s, code_expires_ms(core, push),
+                         push->source, err);
     if (status != WXTP_OK) {
         return status;
     }
@@ -123,6 +124,7 @@ static bool enter_authorization(const wxtp_push *push, bool waits, int64_t now_m
     }
     row->removed = false;
     row->status_ms = now_ms;
+    row->status_source = push->source;
     row->event_time_s = push->create_time_s > row->event_time_s ? push->create_time_s : row->event_time_s;
     return true;
 }
@@ -215,6 +217,7 @@ static wxtp_status apply_unauthorized(wx_core *core, wxtp_tx *tx, wxtp_push *pus
     }
     row.status = WXTP_TENANT_UNAUTHORIZED;
     row.status_ms = wx_wall_ms(core);
+    row.status_source = push->source;
     row.event_time_s = push->create_time_s > row.event_time_s ? push->create_time_s : row.event_time_s;
     status = put_row(core, tx, &row, err);
     if (status == WXTP_OK) {
@@ -269,7 +272,7 @@ wxtp_status wx_push_apply(wx_core *core, wxtp_tx *tx, wxtp_push *push, const wx_
     if (push->code) {
         /* The release test's, which nobody needs to know the owner of. */
         return wx_code_put(core, tx, push->code, "", push->create_time_s, wx_wall_ms(core) + CODE_LIFE_MS,
-                           err);
+                           push->source, err);
     }
     return WXTP_OK;
 }

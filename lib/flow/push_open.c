@@ -1,6 +1,7 @@
 #include "flow/push_open.h"
 
 #include <openssl/crypto.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -192,6 +193,7 @@ static wxtp_status read_fields(wx_core *core, wxtp_push *push, wx_err *err)
     if (created && wx_text_int64(created, strlen(created), &seconds) && seconds > 0) {
         push->create_time_s = seconds;
     }
+    snprintf(push->source, sizeof(push->source), "push %.40s %s", push->event, push->id);
     return WXTP_OK;
 }
 

@@ -87,6 +87,20 @@ WXTP_API const char *wxtp_push_reply(const wxtp_push *push);
  */
 WXTP_API const char *wxtp_push_field(const wxtp_push *push, const char *name);
 /**
+ * Visits the pushes that were received, oldest first: the last `limit` of those since `since_ms`. Each is on
+ * record once, however often WeChat sent it; what was not authentic is not on record. Kept for the setting
+ * pushes_days.
+ *
+ * @param appid NULL: whomever they are about. @param since_ms when they were received: wall time in ms since
+ * 1970; 0: all. @param limit 1 to 10,000.
+ * @param each returns false to stop; `row` is borrowed for the visit, its digest is ::wxtp_push_id in binary.
+ * @param user handed to it.
+ * @return WXTP_OK; WXTP_ERR_INVALID; the component's; the store's. Blocking: store. Since: 0.1.0.
+ */
+WXTP_API wxtp_status wxtp_push_list(wxtp_platform *platform, const char *appid, int64_t since_ms,
+                                    size_t limit, bool (*each)(void *user, const wxtp_push_row *row),
+                                    void *user, wxtp_error **error);
+/**
  * Frees a push and zeroes it; NULL does nothing. Before ::wxtp_platform_close.
  * Blocking: no. Since: 0.1.0.
  */

@@ -32,8 +32,9 @@ static wxtp_status note(wx_core *core, wxtp_tx *tx, const wxtp_push *push, wx_er
     return status == WXTP_OK ? status : wx_store_fail(core, tx, status, "note what became of the push", err);
 }
 
-/* Once: the change and the memory of the push are one transaction. */
-static wxtp_status apply_once(wx_core *core, wxtp_push *push, const wx_push_doubt *doubt, wx_err *err)
+/* Once: the change and the memory of the push are one transaction; `dry`: it is rolled back. */
+static wxtp_status apply_once(wx_core *core, wxtp_push *push, const wx_push_doubt *doubt, bool dry,
+                              wx_err *err)
 {
     WX_AUTO_SCOPE scope = {0};
     wxtp_status status = wx_scope_begin(&scope, core, WXTP_TX_SYNC, err);
@@ -44,6 +45,7 @@ static wxtp_status apply_once(wx_core *core, wxtp_push *push, const wx_push_doub
                                          (wxtp_blob){push->digest, sizeof(push->digest)}, wx_wall_ms(core));
     if (status == WXTP_ERR_EXISTS) {
         push->applied = false;
+        push->seen_before = true;
         wx_copy(push->why, sizeof(push->why), "replayed: it was taken before");
         return wx_push_recall_code(core, scope.tx, push, err);
     }
@@ -54,7 +56,7 @@ static wxtp_status apply_once(wx_core *core, wxtp_push *push, const wx_push_doub
     if (status == WXTP_OK) {
         status = note(core, scope.tx, push, err);
     }
-    return status == WXTP_OK ? wx_scope_commit(&scope, err) : status;
+    return status == WXTP_OK && !dry ? wx_scope_commit(&scope, err) : status;
 }
 
 wxtp_status wx_inbound_receive(wx_op *op, const char *query, const void *body, size_t len, wxtp_push **push,
@@ -72,7 +74,7 @@ wxtp_status wx_inbound_receive(wx_op *op, const char *query, const void *body, s
         return wx_fail_nomem(err);
     }
     made->core = core;
-    status = wx_push_open(core, &component, query, body, len, made, err);
+    status = wx_push_open(core, &component, query, body, len, made, NULL, err);
     if (status != WXTP_OK) {
         return status;
     }
@@ -85,11 +87,59 @@ wxtp_status wx_inbound_receive(wx_op *op, const char *query, const void *body, s
         status = wx_push_ask(op, made, &doubt, err);
     }
     if (status == WXTP_OK) {
-        status = apply_once(core, made, &doubt, err);
+        status = apply_once(core, made, &doubt, false, err);
     }
     if (status == WXTP_OK) {
         *push = WX_TAKE(made);
     }
+    return status;
+}
+
+/* ---- Without taking it ---- */
+
+/* A verdict on the push, not trouble of ours. */
+static bool is_refusal(wxtp_status status)
+{
+    return status == WXTP_ERR_SIGNATURE || status == WXTP_ERR_CONFIGURATION;
+}
+
+wxtp_status wx_inbound_explain(wx_op *op, const char *query, const void *body, size_t len,
+                               wx_push_explanation *told, wx_err *err)
+{
+    wx_core *core = op->core;
+    WX_AUTO_COMPONENT component = {0};
+    __attribute__((cleanup(wx_push_doubt_free))) wx_push_doubt doubt = {0};
+    *told = (wx_push_explanation){.authentic = false};
+    wxtp_status status = wx_component_load(core, &component, err);
+    if (status != WXTP_OK) {
+        return status;
+    }
+    __attribute__((cleanup(push_free_at))) wxtp_push *made = wx_alloc(&core->allocator, sizeof(*made));
+    if (!made) {
+        return wx_fail_nomem(err);
+    }
+    made->core = core;
+    status = wx_push_open(core, &component, query, body, len, made, &told->trace, err);
+    if (is_refusal(status)) {
+        told->refusal = *err;
+        wx_err_clear(err);
+        return WXTP_OK;
+    }
+    if (status == WXTP_OK) {
+        status = wx_push_release_test(core, &component, made, err);
+    }
+    if (status == WXTP_OK) {
+        status = wx_push_ask(op, made, &doubt, err);
+    }
+    if (status == WXTP_OK) {
+        status = apply_once(core, made, &doubt, true, err);
+    }
+    told->authentic = status == WXTP_OK;
+    told->applied = made->applied;
+    told->seen_before = made->seen_before;
+    told->older = made->older;
+    told->create_time_s = made->create_time_s;
+    wx_copy(told->why, sizeof(told->why), made->why);
     return status;
 }
 

@@ -16,13 +16,17 @@ enum {
 /* Below it, a time is a number of seconds from now: 2001. */
 #define UNIX_TIMES_FROM INT64_C(1000000000)
 
-static const char older[] = "older than what is stored";
-
 static wxtp_status ignored(wxtp_push *push, const char *why)
 {
     push->applied = false;
     wx_copy(push->why, sizeof(push->why), why);
     return WXTP_OK;
+}
+
+static wxtp_status ignored_as_older(wxtp_push *push)
+{
+    push->older = true;
+    return ignored(push, "older than what is stored");
 }
 
 /* ---- Rows ---- */
@@ -144,7 +148,7 @@ static wxtp_status apply_authorized(wx_core *core, wxtp_tx *tx, wxtp_push *push,
         return status;
     }
     if (tenant && push->create_time_s > 0 && push->create_time_s < tenant->row.event_time_s) {
-        return ignored(push, older);
+        return ignored_as_older(push);
     }
     push->applied = true;
     status = code ? keep_code(core, tx, push, code, &spent, err) : WXTP_OK;
@@ -210,7 +214,7 @@ static wxtp_status apply_unauthorized(wx_core *core, wxtp_tx *tx, wxtp_push *pus
     }
     wxtp_tenant_row row = tenant->row;
     if (push->create_time_s > 0 && push->create_time_s < row.event_time_s) {
-        return ignored(push, older);
+        return ignored_as_older(push);
     }
     if (in_doubt(push, &row)) {
         return by_info(core, tx, push, doubt, err);
@@ -237,7 +241,7 @@ static wxtp_status apply_ticket(wx_core *core, wxtp_tx *tx, wxtp_push *push, con
         return ignored(push, "it brings no ticket");
     }
     const wxtp_status status = wx_ticket_put(core, tx, ticket, push->create_time_s, &push->applied, err);
-    return status == WXTP_OK && !push->applied ? ignored(push, older) : status;
+    return status == WXTP_OK && !push->applied ? ignored_as_older(push) : status;
 }
 
 /* ---- Which is which ---- */

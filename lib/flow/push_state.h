@@ -21,8 +21,10 @@ struct wxtp_push {
     char authorizer[WX_APPID_MAX]; /* "" where the push names none */
     int64_t create_time_s;         /* 0 where it is missing */
     bool applied;
-    char why[160]; /* "" where applied */
-    char id[65];   /* hex of the digest of the decrypted text */
+    char why[160];    /* "" where applied */
+    bool seen_before; /* why: a replay */
+    bool older;       /* why: older than what is stored */
+    char id[65];      /* hex of the digest of the decrypted text */
     unsigned char digest[32];
     char source[WX_SOURCE_MAX]; /* how what it teaches names it: "push EVENT ID" */
     char *reply;                /* never NULL once received */

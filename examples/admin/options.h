@@ -57,6 +57,11 @@ typedef enum ad_option_id {
     OPT_SINCE,
     OPT_FAILED,
     OPT_NEW_KEY_FILE,
+    OPT_FOR_MERCHANT,
+    OPT_OFFLINE,
+    OPT_EXPLAIN,
+    OPT_FOLLOW,
+    OPT_ERRCODE,
     OPT_CALLBACK_LISTEN,
     OPT_CONSOLE_LISTEN,
     OPT_COUNT

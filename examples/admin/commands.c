@@ -28,6 +28,7 @@ const ad_option ad_options[OPT_COUNT] = {
     FLAG(OPT_QUIET, "quiet", "no progress"),
     [OPT_VERBOSE] = {OPT_VERBOSE, "verbose", 'v', AD_FLAG, NULL, NULL, NULL, 0, 0, "log; -vv: log more"},
     FLAG(OPT_NO_COLOR, "no-color", "no colours"),
+    FLAG(OPT_OUTPUT_CURL, "output-curl", "print the call as a curl command with $TOKEN; send nothing"),
     [OPT_HELP] = {OPT_HELP, "help", 'h', AD_FLAG, NULL, NULL, NULL, 0, 0, "print this"},
     FLAG(OPT_VERSION, "version", "print the version; with -v those of what it stands on"),
 

@@ -21,6 +21,7 @@ typedef enum ad_option_id {
     OPT_QUIET,
     OPT_VERBOSE,
     OPT_NO_COLOR,
+    OPT_OUTPUT_CURL,
     OPT_HELP,
     OPT_VERSION,
     OPT_GLOBALS, /* how many those are */

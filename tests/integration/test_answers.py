@@ -1,8 +1,9 @@
-"""The operator's answers as processes give them: explain, callback --explain, why, audit --follow, push list, reconnect."""
+"""The operator's answers as processes give them: explain, callback --explain, why, audit --follow, push list, reconnect,
+--output-curl."""
 import json
 import os
-import re
 import select
+import shlex
 import signal
 import time
 import unittest
@@ -530,6 +531,71 @@ class Reconnect(Case):
         self.usage("tenant", "reconnect", A, "--redirect-uri", "ftp://a.example/")
         self.scene.must("tenant", "add-own", "--appid", B, "--appsecret-file", self.scene.path("s", "s" * 32))
         self.usage("tenant", "reconnect", B, "--redirect-uri", "https://a.example/")
+
+
+class OutputCurl(Case):
+    def shown(self, *arguments, appid=A):
+        calls = len(self.sim.journal())
+        line = self.scene.must(*arguments, "--output-curl").out
+        self.assertEqual(self.scene.must("--output-curl", *arguments, "--json").json["curl"],
+                         line.replace(" \\\n  ", " ").rstrip("\n"))
+        self.assertEqual(len(self.sim.journal()), calls)
+        words = shlex.split(line.replace("\\\n", ""))
+        self.assertEqual(words[:4] + words[5:8], ["curl", "-sS", "-X", "POST", "-H",
+                                                  "Content-Type: application/json; charset=utf-8", "--data-raw"])
+        return words[4], words[8]
+
+    def test_the_command_does_what_the_call_does(self):
+        self.scene.onboard(A, any_openid_valid=True)
+        url, body = self.shown("unblacklist", A, openid(1), openid(2), openid(1), "no openid")
+        self.assertEqual(url, self.sim.base + UNBLACKLIST + "?access_token=$TOKEN")
+        token = self.scene.must("token", "show", A, "--reveal", "--json").json["access_token"]
+        path = url.replace("$TOKEN", urllib.parse.quote(token, safe=""))[len(self.sim.base):]
+        self.assertEqual(self.sim.request("POST", path, body.encode())[0], 200)
+        by_hand = self.scene.business_calls()[-1]
+        self.scene.must("unblacklist", A, openid(1), openid(2), "--quiet")
+        by_us = self.scene.business_calls()[-1]
+        for name in ("path", "body", "errcode", "appid"):
+            self.assertEqual(by_hand.get(name), by_us.get(name))
+
+    def test_long_lists_show_their_first_call(self):
+        self.scene.onboard(A)
+        many = self.scene.path("many", "".join(openid(number) + "\n" for number in range(50)))
+        self.assertEqual(json.loads(self.shown("unblacklist", A, "--file", many)[1]),
+                         {"openid_list": [openid(number) for number in range(20)]})
+
+    def test_other_calls(self):
+        self.scene.onboard(A)
+        url, body = self.shown("blacklist", "list", A)
+        self.assertTrue(url.endswith("/getblacklist?access_token=$TOKEN"))
+        self.assertEqual(body, '{"begin_openid":""}')
+        self.assertTrue(self.shown("blacklist", "add", A, openid(1))[0].endswith("/batchblacklist?access_token=$TOKEN"))
+        url, body = self.shown("tenant", "sync", A)
+        self.assertTrue(url.endswith("api_get_authorizer_info?component_access_token=$TOKEN"))
+        self.assertEqual(json.loads(body), {"component_appid": COMPONENT, "authorizer_appid": A})
+        for command in (("tenant", "reconnect", A), ("authorize-url",)):
+            url, body = self.shown(*command, "--redirect-uri", "https://a.example/")
+            self.assertTrue(url.endswith("api_create_preauthcode?component_access_token=$TOKEN"))
+            self.assertEqual(json.loads(body), {"component_appid": COMPONENT})
+
+    def test_cloud_accounts(self):
+        self.scene.must("tenant", "add-cloud", "--appid", A)
+        self.assertTrue(self.shown("unblacklist", A, openid(1))[0].endswith("/batchunblacklist"))
+        self.scene.must("tenant", "add-cloud", "--appid", A, "--token-file", self.scene.path("t", "secret-cloud-token"))
+        self.assertTrue(self.shown("unblacklist", A, openid(1))[0].endswith("?cloudbase_access_token=$TOKEN"))
+        self.sim.merchant(B, permission_sets=[2])
+        self.sim.authorize(B, deliver=False)
+        self.scene.must("tenant", "add-cloud", "--appid", B, "--token-file", self.scene.path("t"), "--of-platform")
+        self.assertTrue(self.shown("unblacklist", B, openid(1))[0].endswith("?cloudbase_access_token=$TOKEN%40" + B))
+
+    def test_wrong_inputs(self):
+        self.scene.onboard(A)
+        for command in (("token", "show", A), ("doctor",), ("tenant", "sync", "--all"), ("tenant", "sync", A, B),
+                        ("unblacklist", "--batch", self.scene.path("b", A + "\t" + openid(1))), ("explain", A)):
+            self.usage(*command, "--output-curl")
+        self.usage("unblacklist", A, "no openid", "--output-curl")
+        self.usage("unblacklist", A, "--file", self.scene.path("none"), "--output-curl", kind="not_found")
+        self.usage("unblacklist", B, openid(1), "--output-curl", code=4, kind="unknown_tenant")
 
 
 if __name__ == "__main__":

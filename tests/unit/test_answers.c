@@ -468,6 +468,71 @@ static void a_message_names_the_account_the_page_and_the_box(void **state)
     assert_null(message);
 }
 
+/* ---- What would be sent ---- */
+
+static void a_preview_holds_no_token(void **state)
+{
+    world *w = *state;
+    char id[65];
+    char *url = NULL;
+    char *sent = NULL;
+    static const char *const openids[] = {"o1", "o2", "bad openid"};
+    const char *many[21];
+    answer_exchange(w);
+    assert_true(take(w, "authorized", 1767225700, authorized, id));
+    fake_http_forget_requests(&w->http);
+    assert_int_equal(
+        wxtp_call_preview(w->platform, APPID, "batchUnblacklist", openids, 2, NULL, &url, &sent, NULL),
+        WXTP_OK);
+    assert_non_null(strstr(url, PATH "?access_token=$TOKEN"));
+    assert_string_equal(sent, "{\"openid_list\":[\"o1\",\"o2\"]}");
+    wxtp_free(url);
+    wxtp_free(sent);
+    assert_int_equal(wxtp_call_preview(w->platform, APPID, "getBlacklist", NULL, 0, "{}", &url, &sent, NULL),
+                     WXTP_OK);
+    assert_string_equal(sent, "{}");
+    wxtp_free(url);
+    wxtp_free(sent);
+    assert_int_equal(wxtp_platform_preview(w->platform, "api_get_authorizer_info", APPID, &url, &sent, NULL),
+                     WXTP_OK);
+    assert_non_null(strstr(url, "?component_access_token=$TOKEN"));
+    assert_string_equal(sent,
+                        "{\"component_appid\":\"" WORLD_COMPONENT "\",\"authorizer_appid\":\"" APPID "\"}");
+    wxtp_free(url);
+    wxtp_free(sent);
+    for (int i = 0; i < 21; i++) {
+        many[i] = "o1";
+    }
+    const struct {
+        const char *appid, *call;
+        const char *const *openids;
+        size_t count;
+        const char *body;
+        wxtp_status status;
+    } wrong[] = {{APPID, "nothing", openids, 1, NULL, WXTP_ERR_NOT_FOUND},
+                 {"wxnobody", "batchUnblacklist", openids, 1, NULL, WXTP_ERR_REFUSED},
+                 {APPID, "batchUnblacklist", openids, 3, NULL, WXTP_ERR_INVALID},
+                 {APPID, "batchUnblacklist", many, 21, NULL, WXTP_ERR_INVALID},
+                 {APPID, "batchUnblacklist", NULL, 0, NULL, WXTP_ERR_INVALID},
+                 {APPID, "batchUnblacklist", openids, 1, "{}", WXTP_ERR_INVALID},
+                 {APPID, "getBlacklist", openids, 1, "{}", WXTP_ERR_INVALID},
+                 {APPID, "getBlacklist", NULL, 0, NULL, WXTP_ERR_INVALID},
+                 {NULL, "getBlacklist", NULL, 0, "{}", WXTP_ERR_INVALID}};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        assert_int_equal(wxtp_call_preview(w->platform, wrong[i].appid, wrong[i].call, wrong[i].openids,
+                                           wrong[i].count, wrong[i].body, &url, &sent, NULL),
+                         wrong[i].status);
+        assert_null(url);
+        assert_null(sent);
+    }
+    assert_int_equal(wxtp_platform_preview(w->platform, "api_component_token", NULL, &url, &sent, NULL),
+                     WXTP_ERR_NOT_FOUND); /* its body is made of secrets */
+    assert_int_equal(wxtp_platform_preview(w->platform, "api_get_authorizer_info", NULL, &url, &sent, NULL),
+                     WXTP_ERR_INVALID);
+    assert_int_equal(wxtp_platform_preview(w->platform, NULL, NULL, &url, &sent, NULL), WXTP_ERR_INVALID);
+    assert_int_equal(fake_http_count(&w->http, NULL), 0);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, world_setup_platform, world_teardown)
 
 int main(void)
@@ -482,6 +547,7 @@ int main(void)
         T(a_code_that_an_operator_brought_is_told_as_such),
         T(a_verdict_comes_with_its_conditions),
         T(a_message_names_the_account_the_page_and_the_box),
+        T(a_preview_holds_no_token),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 --output-curl."""
 import json
 import os
+import re
 import select
 import shlex
 import signal
@@ -596,6 +597,46 @@ class OutputCurl(Case):
         self.usage("unblacklist", A, "no openid", "--output-curl")
         self.usage("unblacklist", A, "--file", self.scene.path("none"), "--output-curl", kind="not_found")
         self.usage("unblacklist", B, openid(1), "--output-curl", code=4, kind="unknown_tenant")
+
+
+class Readme(Case):
+    """Its examples are what the program prints, but for times, ids and who made them."""
+
+    MERCHANT = "wxa100000000000001"
+
+    @staticmethod
+    def plain(text):
+        for pattern, word in ((r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "TIME"), (r"\d+ (s|min|h|d) ago", "AGE"),
+                              (r"\bj[0-9a-z]{18}\b", "JOB"), (r"\b[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}\b", "RID"),
+                              (r"\b[0-9a-f]{12}\b", "PUSH"), (r"(?m)^(duration ms: +)\d+$", r"\1MS"),
+                              (r"\d+ (bytes|characters)", r"N \1")):
+            text = re.sub(pattern, word, text)
+        return text
+
+    def outputs(self):
+        """What each command of the examples prints."""
+        self.scene.onboard(self.MERCHANT, permission_sets=[1, 2, 15])
+        ran = self.scene.admin("unblacklist", self.MERCHANT, "x" + openid(1)[1:], "--json", "--quiet")
+        self.assertEqual(ran.code, 3, ran)
+        rid = self.scene.must("audit", "--errcode", "40003", "--json").json["audit"][0]["rid"]
+        why = self.scene.must("why", rid).out
+        self.sim.merchant(self.MERCHANT, verify_type=-1)
+        self.scene.must("tenant", "sync", self.MERCHANT)
+        explained = self.scene.admin("explain", self.MERCHANT)
+        push = self.sim.push("<xml><AppId>%s</AppId></xml>" % COMPONENT, forge="key", deliver=False)["push"]
+        checked = self.scene.admin("callback", "--explain", "--query", push["query"], data=push["body"])
+        self.assertEqual((explained.code, checked.code), (4, 5))
+        return {"explain": explained.out, "why": why, "callback": checked.out}
+
+    def test_the_examples_are_what_is_printed(self):
+        outputs = self.outputs()
+        for name in ("README.md", "README.zh-CN.md"):
+            with open(os.path.join(os.environ["WXTP_SOURCE"], name), encoding="utf-8") as file:
+                text = file.read()
+            shown = dict(re.findall(r"(?s)```\n\$ wxtp-admin (\w+)[^\n]*\n(.*?)```", text))
+            self.assertEqual(set(shown), set(outputs), name)
+            for command, output in outputs.items():
+                self.assertEqual(self.plain(shown[command]), self.plain(output), (name, command))
 
 
 if __name__ == "__main__":

@@ -39,8 +39,9 @@ static wxtp_status bad_code(const char *appid, wx_err *err)
     wx_fail(err, WXTP_ERR_CREDENTIALS, "WeChat calls the authorization code wrong, used up or expired");
     wx_err_hint(
         err,
-        "Have the merchant open a new authorization link (wxtp-admin authorize-url); a code serves once and "
-        "for a limited time.");
+        "Have the merchant open a new authorization link (wxtp-admin %s%s); a code serves once and for a "
+        "limited time.",
+        appid[0] ? "tenant reconnect " : "authorize-url", appid);
     wx_err_tenant(err, appid);
     err->errcode = errcode;
     wx_copy(err->rid, sizeof(err->rid), rid);

@@ -120,9 +120,8 @@ static int read_batch(ad_app *app, ad_openids *openids, batch *first)
 {
     const char *openid;
     size_t len;
-    int got = 1;
 
-    while (first->count < OPENIDS && (got = ad_openids_read(openids, &openid, &len)) > 0)
+    while (first->count < OPENIDS && ad_openids_read(openids, &openid, &len) > 0)
         add(first, openid, len);
     if (openids->failed)
         return ad_lines_fail(&openids->lines, &app->failure);
@@ -131,25 +130,30 @@ static int read_batch(ad_app *app, ad_openids *openids, batch *first)
     return AD_EXIT_OK;
 }
 
-static int show_list(ad_app *app, const char *call)
+static int show_batch(ad_app *app, const char *call, ad_openids *openids, batch *first)
 {
     char *url = NULL, *body = NULL;
     wxtp_error *error = NULL;
+
+    int code = ad_openids_open(openids, app->line.args + 1, app->line.arg_count - 1, ad_text(app, OPT_FILE),
+                               &app->failure);
+    if (code != AD_EXIT_OK)
+        return code;
+    code = read_batch(app, openids, first);
+    ad_openids_close(openids);
+    if (code != AD_EXIT_OK)
+        return code;
+    wxtp_status status = wxtp_call_preview(app->platform, app->line.args[0], call, first->openids,
+                                           first->count, NULL, &url, &body, &error);
+    return finish(app, status, url, body, &error);
+}
+
+static int show_list(ad_app *app, const char *call)
+{
     ad_openids *openids = malloc(sizeof *openids);
     batch *first = calloc(1, sizeof *first);
 
-    int code = openids && first ? ad_openids_open(openids, app->line.args + 1, app->line.arg_count - 1,
-                                                  ad_text(app, OPT_FILE), &app->failure)
-                                : ad_fail_nomem(&app->failure);
-    if (code == AD_EXIT_OK) {
-        code = read_batch(app, openids, first);
-        ad_openids_close(openids);
-    }
-    if (code == AD_EXIT_OK) {
-        wxtp_status status = wxtp_call_preview(app->platform, app->line.args[0], call, first->openids,
-                                               first->count, NULL, &url, &body, &error);
-        code = finish(app, status, url, body, &error);
-    }
+    int code = openids && first ? show_batch(app, call, openids, first) : ad_fail_nomem(&app->failure);
     free(openids);
     free(first);
     return code;

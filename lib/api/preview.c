@@ -95,7 +95,7 @@ static wxtp_status preview(wx_core *core, const wanted *want, char **url, char *
     WX_AUTO_BUF body;
     WX_AUTO_BUF word;
     wx_buf_init(&body, &core->allocator, want->body ? BODY_MAX + 1 : LIST_BODY_MAX);
-    wx_buf_init(&word, &core->allocator, 2 * WX_APPID_MAX);
+    wx_buf_init(&word, &core->allocator, (size_t)2 * WX_APPID_MAX);
     const wx_api *api = wx_api_find(core, want->call);
     if (!api) {
         return wx_fail(err, WXTP_ERR_NOT_FOUND, "there is no call %s in the catalog",

@@ -1,6 +1,7 @@
 /* Tasks, bells, rest, and transactions that are committed together. */
 #include "unit.h"
 
+#include <sched.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -8,7 +9,7 @@
 
 #include <wxtp/store_sqlite.h>
 
-#include "engine/engine.h"
+#include "engine/inner.h"
 #include "fixture.h"
 
 /* An engine with threads of its own on the fixture's store. */
@@ -254,6 +255,67 @@ static void a_slow_disk_does_not_stop_the_loop(void **state)
     (void)sem_destroy(&disk.go);
 }
 
+/* ---- Read together ---- */
+
+typedef struct own_word {
+    wx_engine *engine;
+    fixture *fx;
+    wx_bell looking;
+    wxtp_status seen;
+} own_word;
+
+static bool reader_has_more(wx_engine *engine)
+{
+    (void)pthread_mutex_lock(&engine->reader.lock);
+    const bool more = engine->reader.queue.first != NULL;
+    (void)pthread_mutex_unlock(&engine->reader.lock);
+    return more;
+}
+
+/* Sees the store as it is now, and keeps it in view until another comes to read. */
+static void look_for_long(void *user)
+{
+    own_word *o = user;
+    wxtp_tx *tx = NULL;
+    wxtp_blob value;
+    char trouble[64];
+    assert_int_equal(wx_engine_begin(o->engine, WXTP_TX_READ, false, &tx, trouble, sizeof(trouble)), WXTP_OK);
+    assert_int_equal(wx_ops(o->fx->core)->meta_get(tx, "own", &value), WXTP_ERR_NOT_FOUND);
+    wx_bell_ring(&o->looking);
+    while (!reader_has_more(o->engine)) {
+        (void)sched_yield();
+    }
+    wx_engine_rollback(o->engine, tx);
+}
+
+static void write_and_look(void *user)
+{
+    own_word *o = user;
+    wxtp_tx *tx = NULL;
+    wxtp_blob value;
+    char trouble[64];
+    assert_true(wx_bell_wait(&o->looking, 60000));
+    assert_int_equal(wx_engine_begin(o->engine, WXTP_TX_WRITE, false, &tx, trouble, sizeof(trouble)),
+                     WXTP_OK);
+    assert_int_equal(wx_ops(o->fx->core)->meta_put(tx, "own", (wxtp_blob){"1", 1}), WXTP_OK);
+    assert_int_equal(wx_engine_commit(o->engine, tx, trouble, sizeof(trouble)), WXTP_OK);
+    assert_int_equal(wx_engine_begin(o->engine, WXTP_TX_READ, false, &tx, trouble, sizeof(trouble)), WXTP_OK);
+    o->seen = wx_ops(o->fx->core)->meta_get(tx, "own", &value);
+    wx_engine_rollback(o->engine, tx);
+}
+
+static void who_has_committed_sees_it_at_once(void **state)
+{
+    fixture *fx = *state;
+    own_word o = {.engine = threaded(fx), .fx = fx, .seen = WXTP_ERR_INTERNAL};
+    assert_int_equal(wx_bell_init(&o.looking, o.engine), WXTP_OK);
+    assert_int_equal(wx_spawn(o.engine, look_for_long, &o), WXTP_OK);
+    assert_int_equal(wx_spawn(o.engine, write_and_look, &o), WXTP_OK);
+    wx_engine_free(o.engine);
+    wx_bell_destroy(&o.looking);
+    assert_int_equal(o.seen, WXTP_OK);
+}
+
 /* ---- Last words ---- */
 
 typedef struct counting_word {
@@ -314,6 +376,7 @@ int main(void)
         TEST(a_part_that_is_given_up_is_undone_alone),
         TEST(joint_parts_stand_or_fall_together),
         TEST(a_slow_disk_does_not_stop_the_loop),
+        TEST(who_has_committed_sees_it_at_once),
         TEST(a_last_word_is_said_once_for_all_that_is_committed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 #include "batch_file.h"
 #include "dry_run.h"
 #include "job_run.h"
+#include "plan.h"
 #include "pool.h"
 #include <pthread.h>
 #include <stdlib.h>
@@ -49,7 +50,7 @@ static void create_job(void *user, size_t index)
     batch *b = user;
     const ad_batch_tenant *tenant = &b->file.tenants[index];
     ad_task *task = &b->tasks[index];
-    wxtp_job_options options = {sizeof options, ad_given(b->app, OPT_FORCE)};
+    const wxtp_job_options options = ad_job_options(b->app);
     wxtp_error *error = NULL;
     ad_failure failure;
     ad_batch_reader *reader = malloc(sizeof *reader);
@@ -163,6 +164,8 @@ static int work(batch *b)
     ad_rejects rejects;
     int code = need_clear(b);
 
+    if (code == AD_EXIT_OK && ad_given(app, OPT_PLAN))
+        return ad_plan_batch(app, b->call, &b->file);
     if (code == AD_EXIT_OK)
         code = ad_rejects_open(&rejects, app);
     if (code != AD_EXIT_OK)

@@ -6,45 +6,15 @@
 #include "job_run.h"
 #include "openid_file.h"
 #include "output.h"
+#include "plan.h"
 #include "spool.h"
 #include <stdlib.h>
 #include <string.h>
 
-/* An empty file is no mistake: there is nothing to do. */
-static int print_nothing(ad_app *app, const char *appid, const char *call)
-{
-    ad_json json;
-
-    if (!app->json) {
-        fprintf(app->out, "the list is empty: nothing to do\n");
-        return AD_EXIT_OK;
-    }
-    ad_json_init(&json, app->out);
-    ad_json_object(&json, NULL);
-    ad_json_string(&json, "tenant", appid);
-    ad_json_string(&json, "call", call);
-    ad_json_string(&json, "state", "done");
-    ad_json_int(&json, "requested", 0);
-    ad_json_int(&json, "duplicates", 0);
-    ad_json_int(&json, ad_done_word(call), 0);
-    ad_json_array(&json, "invalid");
-    ad_json_end_array(&json);
-    ad_json_array(&json, "failed");
-    ad_json_end_array(&json);
-    ad_json_int(&json, "pending", 0);
-    ad_json_int(&json, "calls", 0);
-    ad_json_int(&json, "token_refreshes", 0);
-    ad_json_time(&json, "created_at", ad_now_ms());
-    ad_json_int(&json, "elapsed_ms", 0);
-    ad_json_end_object(&json);
-    ad_json_line_end(&json);
-    return AD_EXIT_OK;
-}
-
 static int create_and_run(ad_app *app, const char *appid, const char *call, ad_openids *openids,
                           ad_rejects *rejects)
 {
-    wxtp_job_options options = {sizeof options, ad_given(app, OPT_FORCE)};
+    const wxtp_job_options options = ad_job_options(app);
     wxtp_error *error = NULL;
     char job_id[64] = "";
 
@@ -57,7 +27,7 @@ static int create_and_run(ad_app *app, const char *appid, const char *call, ad_o
     if (status != WXTP_OK)
         return ad_fail_take(&app->failure, status, &error);
     if (!job_id[0])
-        return print_nothing(app, appid, call);
+        return ad_job_print_nothing(app, appid, call);
     return ad_job_run_and_print(app, job_id, WXTP_JOB_RUN, rejects);
 }
 
@@ -76,7 +46,7 @@ static int work_through(ad_app *app, const char *call, ad_openids *openids)
     else if (ad_given(app, OPT_DRY_RUN))
         code = ad_dry_run(app, appid, call, openids, &rejects);
     else if (any == 0)
-        code = print_nothing(app, appid, call);
+        code = ad_job_print_nothing(app, appid, call);
     else
         code = create_and_run(app, appid, call, openids, &rejects);
     return ad_rejects_close(&rejects, app, code);
@@ -91,7 +61,7 @@ static int list_command(ad_app *app, const char *call)
         return ad_fail_nomem(&app->failure);
     int code = ad_openids_open(openids, app->line.args + 1, count, file, &app->failure);
     if (code == AD_EXIT_OK) {
-        code = work_through(app, call, openids);
+        code = ad_given(app, OPT_PLAN) ? ad_plan_list(app, call, openids) : work_through(app, call, openids);
         ad_openids_close(openids);
     }
     free(openids);
@@ -108,8 +78,25 @@ int ad_check_openids(ad_app *app)
     return AD_EXIT_OK;
 }
 
+static int check_plan(ad_app *app)
+{
+    bool plan = ad_given(app, OPT_PLAN);
+
+    if (!plan && ad_given(app, OPT_OFFLINE))
+        return ad_fail_usage(&app->failure, "give --plan too, or leave it away",
+                             "--offline goes with --plan alone");
+    if (plan && (ad_given(app, OPT_DRY_RUN) || ad_given(app, OPT_REJECTS)))
+        return ad_fail_usage(&app->failure, "choose one of them",
+                             "--plan goes with no --dry-run or --rejects");
+    return AD_EXIT_OK;
+}
+
 int ad_check_unblacklist(ad_app *app)
 {
+    int code = check_plan(app);
+
+    if (code != AD_EXIT_OK)
+        return code;
     if (!ad_given(app, OPT_BATCH))
         return ad_check_openids(app);
     if (app->line.arg_count > 0 || ad_given(app, OPT_FILE))

@@ -1,3 +1,4 @@
+#include "ask.h"
 #include "commands.h"
 #include "progress.h"
 #include "spool.h"
@@ -336,23 +337,9 @@ int ad_tenant_reconnect(ad_app *app)
     return AD_EXIT_OK;
 }
 
-/* Asks on the terminal; anything but yes is no. */
-static bool confirmed(const char *appid)
-{
-    char answer[16] = "";
-
-    fprintf(stderr, "Forget tenant %s and its tokens? [y/N] ", appid);
-    fflush(stderr);
-    if (!fgets(answer, sizeof answer, stdin))
-        fputc('\n', stderr);
-    return answer[0] == 'y' || answer[0] == 'Y';
-}
-
 int ad_check_tenant_remove(ad_app *app)
 {
-    if (!ad_given(app, OPT_YES) && !isatty(STDIN_FILENO))
-        return ad_fail_usage(&app->failure, "give --yes", "there is no terminal to ask on");
-    return AD_EXIT_OK;
+    return ad_ask_check(app);
 }
 
 int ad_tenant_remove(ad_app *app)
@@ -361,17 +348,16 @@ int ad_tenant_remove(ad_app *app)
     wxtp_tenant *tenant = NULL;
     wxtp_error *error = NULL;
     ad_json json;
+    char question[128];
 
     wxtp_status status = wxtp_tenant_get(app->platform, appid, &tenant, &error);
     wxtp_tenant_free(tenant);
     if (status != WXTP_OK)
         return ad_fail_take(&app->failure, status, &error);
-    if (!ad_given(app, OPT_YES) && !confirmed(appid)) {
-        if (ad_signal_seen())
-            return ad_fail_interrupted(&app->failure);
-        return ad_fail(&app->failure, AD_EXIT_PARTIAL, "usage", "answer y, or give --yes",
-                       "nothing was removed");
-    }
+    snprintf(question, sizeof question, "Forget tenant %.63s and its tokens?", appid);
+    int code = ad_ask(app, question, "nothing was removed");
+    if (code != AD_EXIT_OK)
+        return code;
     status = wxtp_tenant_remove(app->platform, appid, ad_given(app, OPT_FORCE), &error);
     if (status != WXTP_OK)
         return ad_fail_take(&app->failure, status, &error);

@@ -19,7 +19,7 @@ static char *join(const char *a, const char *b)
     return asprintf(&text, "%s%s", a, b) < 0 ? NULL : text;
 }
 
-static int resolve_path(ad_app *app)
+int ad_database_path(ad_app *app)
 {
     const char *given = ad_text(app, OPT_DB), *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
 
@@ -91,7 +91,7 @@ static int resolve_bases(ad_app *app)
 int ad_database_resolve(ad_app *app)
 {
     const char *ca_file = ad_text(app, OPT_CA_FILE);
-    int code = resolve_path(app);
+    int code = ad_database_path(app);
 
     if (code == AD_EXIT_OK && ca_file && access(ca_file, R_OK) != 0)
         code = ad_fail_file(&app->failure, "--ca-file", ca_file, errno);

@@ -4,6 +4,8 @@
 
 #include "admin.h"
 
+/* `app->db_path` and `app->key_path`, by option, variable or default. */
+int ad_database_path(ad_app *app);
 /* Finds database, key and addresses from options and variables. Touches no file. */
 int ad_database_resolve(ad_app *app);
 /* Makes the folder of the database, and its parents, 0700 each. */

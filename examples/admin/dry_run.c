@@ -53,29 +53,26 @@ static void judge(ad_forecast *forecast)
         ad_copy(forecast->failure.tenant, sizeof forecast->failure.tenant, forecast->appid);
 }
 
-int ad_forecast_make(ad_forecast *forecast, ad_app *app, const char *appid, const char *call,
-                     wxtp_openid_reader *reader, void *user)
+static int begin(ad_forecast *forecast, ad_app *app, const char *appid, const char *call)
 {
-    wxtp_error *error = NULL;
-
     memset(forecast, 0, sizeof *forecast);
     forecast->appid = appid;
     forecast->call = call;
     forecast->counts.struct_size = sizeof forecast->counts;
     forecast->invalid = ad_spool();
-    if (!forecast->invalid)
-        return ad_spool_fail(&app->failure);
-    source from = {reader, user, forecast->invalid};
-    wxtp_status status = wxtp_job_forecast_list(app->platform, appid, call, read_next, &from, keep_invalid,
-                                                &forecast->counts, &error);
-    if (status == WXTP_ERR_REFUSED && error) {
+    return forecast->invalid ? AD_EXIT_OK : ad_spool_fail(&app->failure);
+}
+
+static int end(ad_forecast *forecast, ad_app *app, wxtp_status status, wxtp_error **error)
+{
+    if (status == WXTP_ERR_REFUSED && *error) {
         forecast->counts.allowed = false;
-        ad_copy(forecast->counts.reason, sizeof forecast->counts.reason, wxtp_error_kind(error));
-        ad_copy(forecast->counts.hint, sizeof forecast->counts.hint, wxtp_error_hint(error));
-        wxtp_error_free(error);
+        ad_copy(forecast->counts.reason, sizeof forecast->counts.reason, wxtp_error_kind(*error));
+        ad_copy(forecast->counts.hint, sizeof forecast->counts.hint, wxtp_error_hint(*error));
+        wxtp_error_free(*error);
     } else if (status != WXTP_OK) {
         ad_forecast_free(forecast);
-        return ad_fail_take(&app->failure, status, &error);
+        return ad_fail_take(&app->failure, status, error);
     }
     if (!ad_spool_ok(forecast->invalid)) {
         ad_forecast_free(forecast);
@@ -83,6 +80,31 @@ int ad_forecast_make(ad_forecast *forecast, ad_app *app, const char *appid, cons
     }
     judge(forecast);
     return AD_EXIT_OK;
+}
+
+int ad_forecast_make(ad_forecast *forecast, ad_app *app, const char *appid, const char *call,
+                     wxtp_openid_reader *reader, void *user)
+{
+    wxtp_error *error = NULL;
+    int code = begin(forecast, app, appid, call);
+
+    if (code != AD_EXIT_OK)
+        return code;
+    source from = {reader, user, forecast->invalid};
+    wxtp_status status = wxtp_job_forecast_list(app->platform, appid, call, read_next, &from, keep_invalid,
+                                                &forecast->counts, &error);
+    return end(forecast, app, status, &error);
+}
+
+int ad_forecast_undo(ad_forecast *forecast, ad_app *app, const wxtp_job *job)
+{
+    wxtp_error *error = NULL;
+    int code = begin(forecast, app, wxtp_job_tenant(job), "batchBlacklist");
+
+    if (code != AD_EXIT_OK)
+        return code;
+    wxtp_status status = wxtp_job_undo_forecast(app->platform, wxtp_job_id(job), &forecast->counts, &error);
+    return end(forecast, app, status, &error);
 }
 
 static void put_string(void *user, const char *text)
@@ -144,16 +166,18 @@ void ad_forecast_free(ad_forecast *forecast)
     forecast->invalid = NULL;
 }
 
-static void print(ad_app *app, const ad_forecast *forecast)
+int ad_forecast_print(ad_app *app, const ad_forecast *forecast)
 {
     const wxtp_job_forecast *counts = &forecast->counts;
     ad_json json;
 
+    if (forecast->failure.exit_code != AD_EXIT_OK)
+        app->failure = forecast->failure;
     if (app->json) {
         ad_json_init(&json, app->out);
         ad_forecast_json(forecast, &json);
         ad_json_line_end(&json);
-        return;
+        return forecast->failure.exit_code;
     }
     ad_field(app, "tenant", forecast->appid);
     ad_field(app, "call", forecast->call);
@@ -167,6 +191,7 @@ static void print(ad_app *app, const ad_forecast *forecast)
     ad_field_int(app, "invalid", counts->invalid);
     ad_field_int(app, "pending", counts->pending);
     ad_field_int(app, "calls needed", counts->calls);
+    return forecast->failure.exit_code;
 }
 
 int ad_dry_run(ad_app *app, const char *appid, const char *call, ad_openids *openids, ad_rejects *rejects)
@@ -181,11 +206,8 @@ int ad_dry_run(ad_app *app, const char *appid, const char *call, ad_openids *ope
     }
     if (code != AD_EXIT_OK)
         return code;
-    print(app, &forecast);
+    code = ad_forecast_print(app, &forecast);
     ad_forecast_rejects(&forecast, rejects, NULL);
-    code = forecast.failure.exit_code;
-    if (code != AD_EXIT_OK)
-        app->failure = forecast.failure;
     ad_forecast_free(&forecast);
     return code;
 }

@@ -1,4 +1,4 @@
-/* --help at every level, and the candidates of completion: all from the tables. */
+/* --help at every level, from the tables. */
 #include "options.h"
 #include <string.h>
 
@@ -82,77 +82,4 @@ void ad_help(const ad_line *line, FILE *to)
         help_of_group(line->group, to);
     else
         help_of_all(to);
-}
-
-static void candidate(FILE *to, const char *dashes, const char *name, const char *prefix)
-{
-    char text[64];
-
-    snprintf(text, sizeof text, "%s%s", dashes, name);
-    if (strncmp(text, prefix, strlen(prefix)) == 0)
-        fprintf(to, "%s\n", text);
-}
-
-static void complete_options(const ad_command *command, const char *prefix, FILE *to)
-{
-    for (size_t i = 0; i < OPT_GLOBALS; i++)
-        candidate(to, "--", ad_options[i].name, prefix);
-    for (size_t i = 0; command && i < command->use_count; i++)
-        candidate(to, "--", ad_options[command->uses[i].id].name, prefix);
-}
-
-/* The option whose value the word before the last one waits for. */
-static const ad_option *waiting_option(char **words, int count)
-{
-    if (count < 2 || strncmp(words[count - 2], "--", 2) != 0)
-        return NULL;
-    for (size_t i = 0; i < OPT_COUNT; i++) {
-        if (strcmp(ad_options[i].name, words[count - 2] + 2) == 0)
-            return ad_options[i].metavar ? &ad_options[i] : NULL;
-    }
-    return NULL;
-}
-
-static void complete_words(const char *words, const char *prefix, FILE *to)
-{
-    char word[40];
-
-    for (; words && *words; words += strspn(words, "|")) {
-        size_t span = strcspn(words, "|");
-        snprintf(word, sizeof word, "%.*s", (int)span, words);
-        candidate(to, "", word, prefix);
-        words += span;
-    }
-}
-
-void ad_complete(char **words, int count, FILE *to)
-{
-    const char *group = NULL, *last = count > 0 ? words[count - 1] : "";
-    const ad_command *command = NULL;
-    const ad_option *waiting = waiting_option(words, count);
-
-    for (int i = 0; i + 1 < count && !command; i++) {
-        for (const ad_command *c = ad_commands; c->name && !command; c++) {
-            if (strcmp(c->name, words[i]) == 0 && (c->group ? group && strcmp(c->group, group) == 0 : !group))
-                command = c;
-        }
-        for (const ad_group *g = ad_groups; g->name && !group; g++) {
-            if (strcmp(g->name, words[i]) == 0)
-                group = g->name;
-        }
-    }
-    if (waiting) {
-        complete_words(waiting->words, last, to);
-        return;
-    }
-    if (last[0] == '-' || command) {
-        complete_options(command, last, to);
-        return;
-    }
-    for (const ad_group *g = ad_groups; g->name && !group; g++)
-        candidate(to, "", g->name, last);
-    for (const ad_command *c = ad_commands; c->name; c++) {
-        if (group ? c->group && strcmp(c->group, group) == 0 : !c->group)
-            candidate(to, "", c->name, last);
-    }
 }

@@ -230,6 +230,36 @@ int ad_job_print(ad_app *app, const wxtp_job *job)
     return code != AD_EXIT_OK ? code : other;
 }
 
+int ad_job_print_nothing(ad_app *app, const char *appid, const char *call)
+{
+    ad_json json;
+
+    if (!app->json) {
+        fprintf(app->out, "the list is empty: nothing to do\n");
+        return AD_EXIT_OK;
+    }
+    ad_json_init(&json, app->out);
+    ad_json_object(&json, NULL);
+    ad_json_string(&json, "tenant", appid);
+    ad_json_string(&json, "call", call);
+    ad_json_string(&json, "state", "done");
+    ad_json_int(&json, "requested", 0);
+    ad_json_int(&json, "duplicates", 0);
+    ad_json_int(&json, ad_done_word(call), 0);
+    ad_json_array(&json, "invalid");
+    ad_json_end_array(&json);
+    ad_json_array(&json, "failed");
+    ad_json_end_array(&json);
+    ad_json_int(&json, "pending", 0);
+    ad_json_int(&json, "calls", 0);
+    ad_json_int(&json, "token_refreshes", 0);
+    ad_json_time(&json, "created_at", ad_now_ms());
+    ad_json_int(&json, "elapsed_ms", 0);
+    ad_json_end_object(&json);
+    ad_json_line_end(&json);
+    return AD_EXIT_OK;
+}
+
 static void refused_json(ad_json *json, const ad_task *task)
 {
     ad_json_object(json, NULL);

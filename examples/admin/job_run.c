@@ -4,6 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+wxtp_job_options ad_job_options(const ad_app *app)
+{
+    return (wxtp_job_options){.struct_size = sizeof(wxtp_job_options),
+                              .force = ad_given(app, OPT_FORCE),
+                              .snapshot = ad_given(app, OPT_SNAPSHOT)};
+}
+
 /* Why a paused job is paused, as an exit code. */
 static int exit_of_pause(wxtp_paused_by by, const char *kind)
 {

@@ -12,6 +12,12 @@ const char *ad_done_word(const char *call);
 /* The job's object on standard output, as JSON with every invalid and failed openid, or as lines. */
 int ad_job_print(ad_app *app, const wxtp_job *job);
 
+/* An empty list is no mistake: there is nothing to do. */
+int ad_job_print_nothing(ad_app *app, const char *appid, const char *call);
+
+/* As the command line has them. */
+wxtp_job_options ad_job_options(const ad_app *app);
+
 /* The exit code of a run that ended so, and why; frees `*error`. `job` may be NULL. */
 int ad_job_judge(const wxtp_job *job, wxtp_status status, wxtp_error **error, ad_failure *failure);
 

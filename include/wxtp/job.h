@@ -20,7 +20,8 @@ typedef int wxtp_openid_reader(void *user, const char **openid, size_t *len);
 
 typedef struct wxtp_job_options {
     size_t struct_size;
-    bool force; /**< go on though the first 200 openids are all refused */
+    bool force;    /**< go on though the first 200 openids are all refused */
+    bool snapshot; /**< read first which of the openids are on the list, so that the job can be undone */
 } wxtp_job_options;
 
 /**
@@ -28,10 +29,15 @@ typedef struct wxtp_job_options {
  * is not held in memory; what cannot be an openid is `invalid` at once, repeated ones are counted as
  * duplicates. An empty list makes no job: WXTP_OK with an empty `job_id`.
  *
- * @param call a name of the catalog with a list, as in "batchUnblacklist". @param job_id receives the id (64
- * bytes).
- * @return WXTP_OK; WXTP_ERR_REFUSED; WXTP_ERR_IO when `reader` failed; others. Blocking: store, and network
- * where the profile is stale. Since: 0.1.0.
+ * With options->snapshot the list that the call changes (getBlacklist, all its pages) is read first, and it
+ * is kept, sealed, which of the job's openids were on it: one mark an openid, whatever the length of that
+ * list. When it cannot be read, no job is made. It is deleted with the job.
+ *
+ * @param call a name of the catalog with a list, as in "batchUnblacklist". @param options NULL: none.
+ * @param job_id receives the id (64 bytes).
+ * @return WXTP_OK; WXTP_ERR_REFUSED; WXTP_ERR_IO when `reader` failed; WXTP_ERR_INVALID for a snapshot where
+ * the call changes no list that can be read; with a snapshot as ::wxtp_blacklist_each; others. Blocking:
+ * store, and network where the profile is stale or a snapshot is taken. Since: 0.1.0.
  */
 WXTP_API wxtp_status wxtp_job_create(wxtp_platform *platform, const char *appid, const char *call,
                                      wxtp_openid_reader *reader, void *user, const wxtp_job_options *options,
@@ -123,6 +129,56 @@ WXTP_API wxtp_status wxtp_job_exceptions(wxtp_platform *platform, const char *jo
                                          bool (*each)(void *user, const char *openid, int64_t errcode,
                                                       const char *errmsg),
                                          void *user, wxtp_error **error);
+
+/* ---- Taking a job back ---- */
+
+/** How the openids of a job stand on the list that its call changes. */
+typedef struct wxtp_job_diff {
+    size_t struct_size;
+    int64_t snapshot_ms; /**< when the snapshot was taken; 0: there is none */
+    int64_t total;       /**< members of the whole list now, by WeChat's own count */
+    int64_t before;   /**< openids of the job that were on it; -1 without a snapshot, as are the next two */
+    int64_t removed;  /**< that were, and are not now */
+    int64_t added;    /**< that were not, and are now */
+    int64_t now;      /**< that are on it now */
+    char undo_id[64]; /**< the job that undoes it; "" where none was made */
+} wxtp_job_diff;
+/**
+ * Reads the list that the job's call changes (all its pages), and visits the openids of the job that are on
+ * it now, or were on it before, in the job's order.
+ *
+ * @param each returns false to stop; `openid` is borrowed for the visit; `before` is -1 where the job has no
+ * snapshot. NULL: only counted. @param user handed to it.
+ * @param diff set its struct_size first; not complete when `each` has stopped.
+ * @return WXTP_OK; WXTP_ERR_NOT_FOUND; WXTP_ERR_STATE where the job is still being built or its call changes
+ * no list that can be read; WXTP_ERR_INVALID; the store's; as ::wxtp_blacklist_each. Memory does not grow
+ * with the job or the list. Blocking: store, and network for each page. Since: 0.1.0.
+ */
+WXTP_API wxtp_status wxtp_job_compare(wxtp_platform *platform, const char *job_id,
+                                      bool (*each)(void *user, const char *openid, wxtp_tristate before,
+                                                   bool now),
+                                      void *user, wxtp_job_diff *diff, wxtp_error **error);
+/**
+ * Makes the job that undoes another: it puts those back that the snapshot shows on the list, but for those
+ * that WeChat found invalid, which the first job cannot have taken off. To be run by ::wxtp_job_run like any
+ * other. One that was made before is given again, unless it was cancelled. The record names both jobs.
+ *
+ * @param job_id of a job that is over. @param undo_id receives the id (64 bytes); "" where nothing is to be
+ * put back.
+ * @return WXTP_OK; WXTP_ERR_NOT_FOUND; WXTP_ERR_STATE where the job has no snapshot, is not over, or its call
+ * cannot be undone; as ::wxtp_job_create. Blocking: store, and network where the profile is stale. Since:
+ * 0.1.0. Source: batchBlacklist of developers.weixin.qq.com: to put somebody on the list twice does no harm.
+ */
+WXTP_API wxtp_status wxtp_job_undo(wxtp_platform *platform, const char *job_id, char undo_id[64],
+                                   wxtp_error **error);
+/**
+ * Counts what ::wxtp_job_undo would make, makes no call and no job.
+ *
+ * @param forecast set its struct_size first.
+ * @return as ::wxtp_job_undo and ::wxtp_job_forecast_list. Blocking: store. Since: 0.1.0.
+ */
+WXTP_API wxtp_status wxtp_job_undo_forecast(wxtp_platform *platform, const char *job_id,
+                                            wxtp_job_forecast *forecast, wxtp_error **error);
 
 /* Getters. Strings are borrowed from the job and never NULL. One thread at a time may use a job. */
 /** @return the job's id. Borrowed. Blocking: no. Since: 0.1.0. */

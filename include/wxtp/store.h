@@ -258,6 +258,7 @@ typedef struct wxtp_job_filter {
     bool unfinished_only; /* building, running or paused */
     const char *after_id; /* NULL: from the newest; jobs come newest first */
     size_t limit;
+    const char *id_prefix; /* NULL: any; else those whose id begins so, by id, the highest first */
 } wxtp_job_filter;
 
 /** Up to 20 openids and how far the search among them has come: one mark an openid, see lib/codec/narrow.h.
@@ -283,6 +284,16 @@ typedef struct wxtp_exception_row {
     int64_t errcode; /* 0: refused locally */
     const char *errmsg;
 } wxtp_exception_row;
+
+/** Which of a job's openids were on a list that WeChat keeps, before the job ran. */
+typedef struct wxtp_snapshot_row {
+    const char *job_id;
+    int64_t taken_ms;
+    int64_t batches;     /* those numbered below it are covered */
+    int64_t listed;      /* how many of the job's openids were on the list */
+    int64_t total;       /* how long the whole list was, by WeChat's own count */
+    const char *undo_id; /* the job that undoes this one; "" none */
+} wxtp_snapshot_row;
 
 typedef enum wxtp_hold_kind {
     WXTP_HOLD_QUOTA = 0,   /* 45009: no call before until_ms, but a person's probe */
@@ -438,7 +449,7 @@ typedef struct wxtp_store_ops {
     wxtp_status (*job_put)(wxtp_tx *tx, const wxtp_job_row *row);
     wxtp_status (*job_list)(wxtp_tx *tx, const wxtp_job_filter *filter,
                             bool (*each)(void *user, const wxtp_job_row *row), void *user);
-    wxtp_status (*job_delete)(wxtp_tx *tx, const char *id); /* with its batches and exceptions */
+    wxtp_status (*job_delete)(wxtp_tx *tx, const char *id); /* with all that is its */
 
     /**
      * Builds a job's batches from a stream of valid openids of any length, each openid once, in the order of
@@ -502,6 +513,25 @@ typedef struct wxtp_store_ops {
      * once after opening, when it has the right key; opening a handle itself writes nothing into a store that
      * is there. */
     wxtp_status (*sweep)(wxtp_store *store);
+
+    /**
+     * Finds which keys are among others, both of any number. Uses disk, not memory, in proportion to them;
+     * what it keeps there goes with it. Outside any transaction of the caller.
+     * - sift_add: a key of 1 to 64 bytes that has a place (from 0), or with place -1 one that is looked for.
+     * - sift_finish visits, ascending, the least place of each key that was added both ways. Once.
+     * - sift_free ends it; NULL does nothing.
+     */
+    wxtp_status (*sift_begin)(wxtp_store *store, void **sift);
+    wxtp_status (*sift_add)(void *sift, const void *key, size_t len, int64_t place);
+    wxtp_status (*sift_finish)(void *sift, bool (*each)(void *user, int64_t place), void *user);
+    void (*sift_free)(void *sift);
+
+    /* One snapshot a job, with marks in sealed parts numbered from 0; deleted with the job. A put replaces.
+     */
+    wxtp_status (*snapshot_get)(wxtp_tx *tx, const char *job_id, wxtp_snapshot_row *row);
+    wxtp_status (*snapshot_put)(wxtp_tx *tx, const wxtp_snapshot_row *row);
+    wxtp_status (*snapshot_part_get)(wxtp_tx *tx, const char *job_id, int64_t part, wxtp_blob *marks);
+    wxtp_status (*snapshot_part_put)(wxtp_tx *tx, const char *job_id, int64_t part, wxtp_blob marks);
 
     /** Writes what became of a push that is remembered, all but `received_ms`; WXTP_ERR_NOT_FOUND else. */
     wxtp_status (*push_note)(wxtp_tx *tx, const wxtp_push_row *row);

@@ -10,6 +10,7 @@
 #include <wxtp/config.h>
 #include <wxtp/error.h>
 #include <wxtp/job.h>
+#include <wxtp/plan.h>
 #include <wxtp/platform.h>
 #include <wxtp/push.h>
 #include <wxtp/store_sqlite.h>

@@ -5,18 +5,11 @@
 #include <string.h>
 
 #include "api/handle.h"
+#include "api/job.h"
 #include "domain/tenant.h"
 #include "flow/job_inner.h"
 
 enum { JOBS_MAX = 10000, PAGE = 256, ID_MAX = 64 };
-
-static wxtp_status need_id(const char *job_id, wx_err *err)
-{
-    if (!job_id || job_id[0] == '\0' || strlen(job_id) >= ID_MAX) {
-        return wx_fail(err, WXTP_ERR_NOT_FOUND, "there is no job of that id");
-    }
-    return WXTP_OK;
-}
 
 static wxtp_status need_list(const char *appid, const char *call, wxtp_openid_reader *reader, wx_err *err)
 {
@@ -24,6 +17,24 @@ static wxtp_status need_list(const char *appid, const char *call, wxtp_openid_re
         return wx_fail(err, WXTP_ERR_INVALID, "an appid, a call and a list are needed");
     }
     return WXTP_OK;
+}
+
+wxtp_status wx_need_job_id(const char *job_id, wx_err *err)
+{
+    if (!job_id || job_id[0] == '\0' || strlen(job_id) >= ID_MAX) {
+        return wx_fail(err, WXTP_ERR_NOT_FOUND, "there is no job of that id");
+    }
+    return WXTP_OK;
+}
+
+wxtp_status wx_need_its_component(wx_core *core, const char *job_id, wx_err *err)
+{
+    WX_AUTO_JOB *job = NULL;
+    if (core->settings.component[0] || !core->settings.component_ambiguous) {
+        return WXTP_OK;
+    }
+    const wxtp_status status = wx_job_load(core, job_id, &job, err);
+    return status == WXTP_OK && job->row.platform[0] ? wx_need_component(core, err) : status;
 }
 
 /* ---- Making ---- */
@@ -40,10 +51,17 @@ wxtp_status wxtp_job_create(wxtp_platform *platform, const char *appid, const ch
     }
     const bool knows_force =
         options && options->struct_size >= offsetof(wxtp_job_options, force) + sizeof(options->force);
+    const bool knows_snapshot =
+        options && options->struct_size >= offsetof(wxtp_job_options, snapshot) + sizeof(options->snapshot);
     wxtp_status status = need_list(appid, call, reader, &err);
     if (status == WXTP_OK) {
-        status =
-            wx_job_create(&door.op, appid, call, reader, user, knows_force && options->force, job_id, &err);
+        const wx_job_order order = {.appid = appid,
+                                    .call = call,
+                                    .reader = reader,
+                                    .user = user,
+                                    .force = knows_force && options->force,
+                                    .snapshot = knows_snapshot && options->snapshot};
+        status = wx_job_create(&door.op, &order, job_id, &err);
     }
     return wx_leave(&door, status, &err, error);
 }
@@ -70,17 +88,6 @@ wxtp_status wxtp_job_forecast_list(wxtp_platform *platform, const char *appid, c
 
 /* ---- Running ---- */
 
-/* With several components and none chosen, a job can be seen by its id, but not be run. */
-static wxtp_status need_its_component(wx_core *core, const char *job_id, wx_err *err)
-{
-    WX_AUTO_JOB *job = NULL;
-    if (core->settings.component[0] || !core->settings.component_ambiguous) {
-        return WXTP_OK;
-    }
-    const wxtp_status status = wx_job_load(core, job_id, &job, err);
-    return status == WXTP_OK && job->row.platform[0] ? wx_need_component(core, err) : status;
-}
-
 wxtp_status wxtp_job_run(wxtp_platform *platform, const char *job_id, wxtp_job_run_mode mode,
                          wxtp_job_progress *progress, void *user, wxtp_job **job, wxtp_error **error)
 {
@@ -93,9 +100,9 @@ wxtp_status wxtp_job_run(wxtp_platform *platform, const char *job_id, wxtp_job_r
     if (wx_enter(&door, platform, &err) != WXTP_OK) {
         return wx_turned_away(platform, &err, error);
     }
-    wxtp_status status = need_id(job_id, &err);
+    wxtp_status status = wx_need_job_id(job_id, &err);
     if (status == WXTP_OK) {
-        status = need_its_component(door.op.core, job_id, &err);
+        status = wx_need_its_component(door.op.core, job_id, &err);
     }
     if (status == WXTP_OK) {
         status = wx_job_run(&door.op, job_id, mode, progress, user, &found, &err);
@@ -118,7 +125,7 @@ wxtp_status wxtp_job_cancel(wxtp_platform *platform, const char *job_id, wxtp_jo
     if (wx_enter(&door, platform, &err) != WXTP_OK) {
         return wx_turned_away(platform, &err, error);
     }
-    wxtp_status status = need_id(job_id, &err);
+    wxtp_status status = wx_need_job_id(job_id, &err);
     if (status == WXTP_OK) {
         status = wx_job_cancel(&door.op, job_id, &found, &err);
     }
@@ -138,7 +145,7 @@ wxtp_status wxtp_job_get(wxtp_platform *platform, const char *job_id, wxtp_job *
     if (wx_enter(&door, platform, &err) != WXTP_OK) {
         return wx_turned_away(platform, &err, error);
     }
-    wxtp_status status = need_id(job_id, &err);
+    wxtp_status status = wx_need_job_id(job_id, &err);
     if (!job) {
         status = wx_fail(&err, WXTP_ERR_INVALID, "a place for the job is needed");
     }
@@ -250,7 +257,7 @@ wxtp_status wxtp_job_exceptions(wxtp_platform *platform, const char *job_id, wxt
     if (wx_enter(&door, platform, &err) != WXTP_OK) {
         return wx_turned_away(platform, &err, error);
     }
-    wxtp_status status = need_id(job_id, &err);
+    wxtp_status status = wx_need_job_id(job_id, &err);
     if (!each) {
         status = wx_fail(&err, WXTP_ERR_INVALID, "a visitor is needed");
     }
@@ -408,7 +415,9 @@ static wxtp_status unblacklist(wx_op *op, const char *appid, memory_list *list,
     if (counts && counts->struct_size < sizeof(*counts)) {
         return wx_fail(err, WXTP_ERR_INVALID, "struct_size of the counts is too small");
     }
-    wxtp_status status = wx_job_create(op, appid, "batchUnblacklist", read_memory, list, false, job_id, err);
+    const wx_job_order order = {
+        .appid = appid, .call = "batchUnblacklist", .reader = read_memory, .user = list};
+    wxtp_status status = wx_job_create(op, &order, job_id, err);
     if (status == WXTP_OK && job_id[0]) {
         status = wx_job_run(op, job_id, WXTP_JOB_RUN, NULL, NULL, &job, err);
     }

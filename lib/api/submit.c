@@ -88,8 +88,9 @@ static int next_openid(void *user, const char **openid, size_t *len)
 
 static wxtp_status run_list(submission *self, wx_err *err)
 {
-    const wxtp_status status = wx_job_create(&self->door.op, self->appid, "batchUnblacklist", next_openid,
-                                             self, false, self->job_id, err);
+    const wx_job_order order = {
+        .appid = self->appid, .call = "batchUnblacklist", .reader = next_openid, .user = self};
+    const wxtp_status status = wx_job_create(&self->door.op, &order, self->job_id, err);
     return status == WXTP_OK && self->job_id[0] ? run_job(self, err) : status;
 }
 

@@ -6,6 +6,7 @@
 #include "api/handle.h"
 #include "domain/storage.h"
 #include "domain/vault.h"
+#include "flow/snapshot.h"
 
 /* ---- Does everything that is sealed open? ---- */
 
@@ -233,9 +234,15 @@ static wxtp_status examine(const examination *e)
         if (status == WXTP_OK) {
             status = examine_tenants(e, page, components->all[at], at > 0);
         }
+        if (status == WXTP_OK) {
+            status = wx_snapshots_check(e->core, components->all[at], at > 0, e->problem, e->user, e->err);
+        }
     }
     if (status == WXTP_OK && components->count == 0) {
         status = examine_tenants(e, page, "", false);
+        if (status == WXTP_OK) {
+            status = wx_snapshots_check(e->core, "", false, e->problem, e->user, e->err);
+        }
     }
     for (size_t at = 0; page && at < page->count; at++) {
         wx_free(page->all[at].blob);

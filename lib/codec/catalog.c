@@ -21,6 +21,8 @@ static const wx_api builtin[] = {
         .list_max = 20,
         .list_field = "openid_list",
         .done_word = "unblacklisted",
+        .listed_by = "getBlacklist",
+        .undone_by = "batchBlacklist",
     },
     {
         .name = "batchBlacklist",
@@ -34,6 +36,7 @@ static const wx_api builtin[] = {
         .list_max = 20,
         .list_field = "openid_list",
         .done_word = "blacklisted",
+        .listed_by = "getBlacklist",
     },
     {
         .name = "getBlacklist",
@@ -52,6 +55,19 @@ const wx_api *wx_catalog_builtin(size_t *count)
     assert(count);
     *count = sizeof(builtin) / sizeof(builtin[0]);
     return builtin;
+}
+
+/* Made for a tenant like a business call: gate, token, record. */
+static const wx_api quota = {
+    .name = "openapi_quota_get",
+    .path = "/cgi-bin/openapi/quota/get",
+    .token_parameter = "access_token",
+    .repeat_safe = true,
+};
+
+const wx_api *wx_catalog_quota(void)
+{
+    return &quota;
 }
 
 /* Newer pages name it access_token; both are accepted. */

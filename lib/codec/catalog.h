@@ -19,10 +19,15 @@ typedef struct wx_api {
     int list_max;           /* largest list; 0: it takes none */
     const char *list_field; /* "openid_list" */
     const char *done_word;  /* of jobs: "unblacklisted" */
+    const char *listed_by;  /* the call that reads the list which this one changes; NULL: none */
+    const char *undone_by;  /* the call that puts back on that list what this one takes off; NULL: none */
 } wx_api;
 
 /* The rows that the library brings: batchUnblacklist, batchBlacklist, getBlacklist, in this order. */
 const wx_api *wx_catalog_builtin(size_t *count);
+
+/* How much of a call is left to a tenant: no business call, and no row that a host could name. */
+const wx_api *wx_catalog_quota(void);
 
 /* Calls of the platform itself. */
 typedef struct wx_platform_api {

@@ -114,13 +114,13 @@ static bool any_sync(const wx_task_list *tasks)
     return false;
 }
 
-/* The next that may join; one that needs a sync does not join those that need none. Nobody joins those that
- * read: what they see is the past by now, and who comes may have committed meanwhile. */
+/* The next that may join; one that needs a sync does not join those that need none. Nor does one join a read
+ * that has begun: what it has just committed is not to be seen there. */
 static wx_task *next_in(group *g, wx_task_list *tasks)
 {
     wx_clerk *clerk = g->clerk;
     wx_task *task = wx_list_take(tasks);
-    if (task || clerk->reads || g->count >= g->most || g->spoiled) {
+    if (task || g->count >= g->most || g->spoiled || g->mode == WXTP_TX_READ) {
         return task;
     }
     (void)pthread_mutex_lock(&clerk->lock);

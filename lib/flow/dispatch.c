@@ -47,6 +47,11 @@ const wx_api *wx_api_find(const wx_core *core, const char *name)
     return NULL;
 }
 
+const wx_api *wx_api_listing(const wx_core *core, const wx_api *api_or_null)
+{
+    return api_or_null && api_or_null->listed_by ? wx_api_find(core, api_or_null->listed_by) : NULL;
+}
+
 static wxtp_status may_try(const trip *t, wx_err *err)
 {
     if (wx_stopping(t->op->core)) {

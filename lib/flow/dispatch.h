@@ -32,5 +32,7 @@ wx_request wx_dispatch_request(const wx_core *core, const wxtp_tenant_row *row, 
                                const wx_token *token);
 /* The catalog's row, or NULL. */
 const wx_api *wx_api_find(const wx_core *core, const char *name);
+/* The row that reads the list which a call changes; NULL where there is none, or no such call. */
+const wx_api *wx_api_listing(const wx_core *core, const wx_api *api_or_null);
 
 #endif

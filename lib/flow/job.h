@@ -12,8 +12,17 @@ struct wxtp_job {
     const char *done_word; /* static, or the catalog's */
 };
 
-wxtp_status wx_job_create(wx_op *op, const char *appid, const char *call, wxtp_openid_reader *reader,
-                          void *user, bool force, char job_id[64], wx_err *err);
+typedef struct wx_job_order {
+    const char *appid, *call;
+    wxtp_openid_reader *reader;
+    void *user;
+    bool force;
+    bool snapshot; /* reads first which of the openids are on the list that the call changes */
+    /* Written in the transaction that makes it a job. NULL: nothing more. */
+    wxtp_status (*launched)(void *user, wxtp_tx *tx, const wxtp_job_row *job, wx_err *err);
+} wx_job_order;
+
+wxtp_status wx_job_create(wx_op *op, const wx_job_order *order, char job_id[64], wx_err *err);
 wxtp_status wx_job_forecast(wx_op *op, const char *appid, const char *call, wxtp_openid_reader *reader,
                             void *user, void (*each_invalid)(void *user, const char *text),
                             wxtp_job_forecast *forecast, wx_err *err);

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "flow/job_inner.h"
+#include "flow/snapshot.h"
 
 enum { ID_TIME_CHARS = 10, ID_RANDOM_CHARS = 8, LOOK_EVERY = 1024, INVALID_PAGE = 1000 };
 
@@ -143,8 +143,15 @@ static void forget(const making *m)
     }
 }
 
+static wxtp_status take_snapshot(wx_op *op, const making *m, const wx_tenant *tenant, const wx_api *list,
+                                 wx_err *err)
+{
+    const wxtp_job_row job = {.id = m->id, .platform = tenant->row.platform, .appid = tenant->row.appid};
+    return m->distinct + m->invalid > 0 ? wx_snapshot_take(op, &job, list, err) : WXTP_OK;
+}
+
 /* From now on it is a job. Until a runner takes it, it is honestly called interrupted. */
-static wxtp_status launch(making *m, wx_err *err)
+static wxtp_status launch(making *m, const wx_job_order *order, wx_err *err)
 {
     static const wx_err not_run = {.kind = "interrupted", .message = "the job has not been run yet"};
     WX_AUTO_JOB *job = NULL;
@@ -170,34 +177,44 @@ static wxtp_status launch(making *m, wx_err *err)
         wx_job_pause(row, WXTP_PAUSED_BY_INTERRUPTED, &not_run);
     }
     status = wx_job_write(m->core, scope.tx, row, err);
+    if (status == WXTP_OK && order->launched) {
+        status = order->launched(order->user, scope.tx, row, err);
+    }
     return status == WXTP_OK ? wx_scope_commit(&scope, err) : status;
 }
 
-wxtp_status wx_job_create(wx_op *op, const char *appid, const char *call, wxtp_openid_reader *reader,
-                          void *user, bool force, char job_id[64], wx_err *err)
+wxtp_status wx_job_create(wx_op *op, const wx_job_order *order, char job_id[64], wx_err *err)
 {
     making m = {.core = op->core};
     WX_AUTO_TENANT *tenant = NULL;
-    const wx_api *api = NULL;
+    const wx_api *api = NULL, *list = NULL;
     job_id[0] = '\0';
-    wxtp_status status = find_api(op->core, call, &api, err);
+    wxtp_status status = find_api(op->core, order->call, &api, err);
     if (status != WXTP_OK) {
         return status;
+    }
+    list = order->snapshot ? wx_api_listing(op->core, api) : NULL;
+    if (order->snapshot && !list) {
+        return wx_fail(err, WXTP_ERR_INVALID,
+                       "%s changes no list that can be read: no snapshot of it can be taken", api->name);
     }
     op->person = true; /* the run will probe a quota that is remembered as used up */
-    status = wx_gate_pass(op, appid, api, &tenant, err);
+    status = wx_gate_pass(op, order->appid, api, &tenant, err);
     if (status == WXTP_OK) {
-        status = put_new(&m, tenant->row.platform, tenant->row.appid, api->name, force, err);
+        status = put_new(&m, tenant->row.platform, tenant->row.appid, api->name, order->force, err);
     }
     if (status != WXTP_OK) {
         return status;
     }
-    status = build(&m, reader, user, err);
+    status = build(&m, order->reader, order->user, err);
+    if (status == WXTP_OK && list) {
+        status = take_snapshot(op, &m, tenant, list, err);
+    }
     if (status != WXTP_OK || m.distinct + m.invalid == 0) {
         forget(&m);
         return status;
     }
-    status = launch(&m, err);
+    status = launch(&m, order, err);
     if (status == WXTP_OK) {
         wx_copy(job_id, 64, m.id);
     } else {

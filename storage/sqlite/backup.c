@@ -135,6 +135,8 @@ static const char another_instance[] =
     "DELETE FROM owners;"
     "DELETE FROM exceptions WHERE job IN(SELECT n FROM jobs WHERE state=0);"
     "DELETE FROM batches WHERE job IN(SELECT n FROM jobs WHERE state=0);"
+    "DELETE FROM snapshots WHERE job IN(SELECT n FROM jobs WHERE state=0);"
+    "DELETE FROM snapshot_parts WHERE job IN(SELECT n FROM jobs WHERE state=0);"
     "DELETE FROM jobs WHERE state=0;"
     "UPDATE jobs SET state=2,paused_by=9 WHERE state IN(1,2);"
     "COMMIT";

@@ -24,9 +24,7 @@ typedef struct builder {
 
 static wxtp_status trouble(builder *b, int rc)
 {
-    sq_trouble_keep(b->store, b->db != NULL ? sqlite3_errmsg(b->db) : sqlite3_errstr(rc));
-    wxtp_status status = sq_status(rc);
-    return status == WXTP_OK ? WXTP_ERR_STORE : status;
+    return sq_scratch_trouble(b->store, b->db, rc);
 }
 
 static wxtp_status refuse(builder *b, wxtp_status status, const char *text)
@@ -37,12 +35,7 @@ static wxtp_status refuse(builder *b, wxtp_status status, const char *text)
 
 static wxtp_status open_lines(builder *b)
 {
-    int rc =
-        sqlite3_open_v2("", &b->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
-    if (rc == SQLITE_OK)
-        rc = sq_exec(b->db, "PRAGMA journal_mode=OFF;PRAGMA synchronous=OFF;PRAGMA temp_store=FILE;"
-                            "PRAGMA mmap_size=0;PRAGMA cache_size=-4096;PRAGMA trusted_schema=OFF;"
-                            "CREATE TABLE lines(seq INTEGER PRIMARY KEY,bad INTEGER,openid BLOB);BEGIN");
+    int rc = sq_scratch_open(&b->db, "CREATE TABLE lines(seq INTEGER PRIMARY KEY,bad INTEGER,openid BLOB)");
     if (rc == SQLITE_OK)
         rc = sqlite3_prepare_v2(b->db, "INSERT INTO lines(bad,openid) VALUES(?,?)", -1, &b->add, NULL);
     return rc == SQLITE_OK ? WXTP_OK : trouble(b, rc);

@@ -24,6 +24,7 @@
 #define SQ_VALUE_MAX (16L << 20) /* bytes of any stored value */
 #define SQ_BUSY_MS 30000
 #define SQ_OPENID_MAX 255
+#define SQ_SIFT_KEY_MAX 64
 #define SQ_MESSAGES 32 /* threads whose last trouble is kept */
 
 typedef struct sq_store sq_store;
@@ -303,11 +304,25 @@ wxtp_status sq_exception_retry(wxtp_tx *tx, const char *job_id, int64_t *count);
 wxtp_status sq_exception_insert(wxtp_tx *tx, int64_t job, const char *openid, size_t len,
                                 wxtp_verdict verdict, int64_t errcode, const char *errmsg);
 
+/* scratch.c */
+int sq_scratch_open(sqlite3 **db, const char *schema); /* in a transaction */
+/* Keeps what is wrong with it as the calling thread's last trouble. */
+wxtp_status sq_scratch_trouble(sq_store *store, sqlite3 *db, int rc);
+
 wxtp_status sq_build_begin(wxtp_store *store, const char *job_id, void **builder);
 wxtp_status sq_build_add(void *builder, const char *openid, size_t len);
 wxtp_status sq_build_add_invalid(void *builder, const char *text, size_t len);
 wxtp_status sq_build_finish(void *builder, int64_t *distinct, int64_t *invalid, int64_t *duplicates);
 void sq_build_free(void *builder);
+
+wxtp_status sq_sift_begin(wxtp_store *store, void **sift);
+wxtp_status sq_sift_add(void *sift, const void *key, size_t len, int64_t place);
+wxtp_status sq_sift_finish(void *sift, bool (*each)(void *user, int64_t place), void *user);
+void sq_sift_free(void *sift);
+wxtp_status sq_snapshot_get(wxtp_tx *tx, const char *job_id, wxtp_snapshot_row *row);
+wxtp_status sq_snapshot_put(wxtp_tx *tx, const wxtp_snapshot_row *row);
+wxtp_status sq_snapshot_part_get(wxtp_tx *tx, const char *job_id, int64_t part, wxtp_blob *marks);
+wxtp_status sq_snapshot_part_put(wxtp_tx *tx, const char *job_id, int64_t part, wxtp_blob marks);
 
 wxtp_status sq_hold_get(wxtp_tx *tx, const char *platform, const char *appid, const char *call,
                         wxtp_hold_kind kind, wxtp_hold_row *row);

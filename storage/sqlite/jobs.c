@@ -173,8 +173,16 @@ wxtp_status sq_job_put(wxtp_tx *tx, const wxtp_job_row *row)
     " AND (created_ms,id)<(?2,?3) AND (?4<0 OR state=?4) AND (?5=0 OR ?6=appid)" rest ORDER ")"
 #define PAGE(rest) PAGE_OF("?1", rest) " UNION ALL " PAGE_OF("'' AND ?1<>''", rest) ORDER
 
+/* By the index of ids; char() gives what no id goes beyond. */
+#define PAGE_OF_PREFIX                                                                                       \
+    "SELECT " COLUMNS " FROM jobs WHERE id>=?8 AND id<?8||char(1114111) AND platform IN(?1,'') AND "         \
+    "(created_ms,id)<(?2,?3) AND (?4<0 OR state=?4) AND (?5=0 OR ?6=appid) AND (?9=0 OR state IN(0,1,2)) "   \
+    "ORDER BY id DESC LIMIT ?7"
+
 static const char *page_sql(const wxtp_job_filter *filter)
 {
+    if (filter->id_prefix != NULL)
+        return PAGE_OF_PREFIX;
     if (filter->unfinished_only)
         return PAGE(" AND state IN(0,1,2)");
     return filter->appid != NULL ? PAGE(" AND appid=?6") : PAGE("");
@@ -202,6 +210,10 @@ wxtp_status sq_job_list(wxtp_tx *tx, const wxtp_job_filter *filter,
     sq_int(&q, filter->appid != NULL);
     sq_text(&q, filter->appid);
     sq_int(&q, filter->limit < INT64_MAX ? (int64_t)filter->limit : INT64_MAX);
+    if (filter->id_prefix != NULL) {
+        sq_text(&q, filter->id_prefix);
+        sq_int(&q, filter->unfinished_only);
+    }
     while (more && sq_next(&q)) {
         wxtp_job_row row = read_job(&q);
         more = each(user, &row);
@@ -221,7 +233,7 @@ wxtp_status sq_job_remove(wxtp_tx *tx, const char *id)
     status = sq_run(&q);
     if (status != WXTP_OK)
         return status;
-    sq_open(&q, tx, "DELETE FROM jobs WHERE id=?"); /* batches and exceptions cascade */
+    sq_open(&q, tx, "DELETE FROM jobs WHERE id=?"); /* all that is its cascades */
     sq_text(&q, id);
     status = sq_run(&q);
     return status == WXTP_OK && sq_changes(tx) == 0 ? WXTP_ERR_NOT_FOUND : status;

@@ -14,6 +14,7 @@ from simulator import SECRET  # noqa: E402
 
 class Limits(JobCase):
     def test_quota_pauses_at_once_and_a_resume_probes_once(self):
+        """Symptom: 45009 reach max api daily quota limit, in the middle of the night's run."""
         self.sim.fault(UNBLACKLIST, appid=self.appid, errcode=45009, count=-1)
         ran = self.unblacklist("--file", self.list_file(openids(1, 400)))
         job = self.paused(ran, 6, "quota", "quota", calls=1, pending=400)
@@ -75,6 +76,7 @@ class Network(JobCase):
         self.goes_on(job)
 
     def test_a_server_that_hangs_is_waited_for_no_longer_than_told(self):
+        """Symptom: Calls hang for 60 to 180 seconds after a process has died."""
         begun = time.monotonic()
         job = self.outage("--max-wait", "2", "--timeout", "2", delay_ms=20000)
         self.assertEqual(job["calls"], 1)

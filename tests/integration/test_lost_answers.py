@@ -88,6 +88,7 @@ class Refresh(Case):
         self.refreshed()
 
     def test_I5_only_where_nothing_helps_the_merchant_is_asked(self):
+        """Symptom: Both tokens have expired, and nobody has noticed."""
         self.sim.settings(info_has_refresh_tokens=False, list_has_refresh_tokens=False)
         self.sim.fault(REFRESH, cut="after", count=1)
         error = self.fails(self.refresh(), 5, "reauthorization_required")
@@ -296,6 +297,7 @@ class Databases(Case):
                 os.unlink(os.path.join(self.scene.folder, name))
 
     def test_I5_an_emptied_database_is_filled_again_but_for_what_was_removed(self):
+        """Symptom: 61023 refresh_token is invalid, for every merchant, after a cache was emptied."""
         self.scene.must("tenant", "remove", B, "--yes")
         synced = self.scene.must("tenant", "sync", "--all", "--json").json
         self.assertEqual((synced["added"], synced["failed"]), (0, []), synced)
@@ -348,6 +350,7 @@ class Platform(Case):
         database.write(self.scene.db, "DELETE FROM tokens WHERE appid = ''")
 
     def test_I3_a_component_token_refused_heals_in_one_refresh(self):
+        """Symptom: 40001 on api_authorizer_token, for two hours."""
         self.sim.component_token()  # another took one
         self.sim.time(400)
         self.scene.ticket()
@@ -357,6 +360,7 @@ class Platform(Case):
         self.assertEqual([call[1] for call in self.calls(REFRESH)], [40001, 0])
 
     def test_I3_a_component_token_refused_to_many_is_renewed_once(self):
+        """Symptom: 40001 invalid credential under load, again and again."""
         self.sim.component_token()
         self.sim.time(400)
         self.scene.ticket()
@@ -370,6 +374,7 @@ class Platform(Case):
         self.assertEqual(self.asked(TOKEN), 1)
 
     def test_a_ticket_that_never_came(self):
+        """Symptom: 61006 component ticket is invalid, and the request shows component_verify_ticket: null."""
         database.write(self.scene.db, "DELETE FROM tickets")
         self.without_component_token()
         self.assertIn("ticket", self.fails(self.refresh(), 5, "ticket")["message"])
@@ -377,6 +382,7 @@ class Platform(Case):
         self.assertEqual(self.asked(PATH + "api_start_push_ticket"), 1)
 
     def test_a_ticket_that_is_late_serves_and_one_that_is_expired_does_not(self):
+        """Symptom: 61005 component ticket is expired, every day until a restart."""
         def age(minutes):
             database.write(self.scene.db, "UPDATE tickets SET received_ms = ?, create_time_s = ?",
                            int((time.time() - 60 * minutes) * 1000), int(time.time() - 60 * minutes))
@@ -422,6 +428,7 @@ class Platform(Case):
         self.refreshed()
 
     def test_an_address_that_is_not_on_an_accounts_white_list(self):
+        """Symptom: 40164 invalid ip, not in whitelist, but my address is listed."""
         self.sim.merchant(B, appsecret="s" * 32, ip_allowed=False)
         self.scene.must("tenant", "add-own", "--appid", B, "--appsecret-file", self.scene.path("own", "s" * 32))
         error = self.fails(self.scene.admin("unblacklist", B, openid(1), "--json", "--quiet"), 5, "configuration")

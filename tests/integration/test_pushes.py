@@ -78,6 +78,7 @@ class Pushes(unittest.TestCase):
             self.refused({"query": push["query"], "body": padded})
 
     def test_I8_anothers_push(self):
+        """Symptom: 61006, and two platforms push to one server."""
         self.sim.component(OTHER)
         self.refused(self.seal(event("unauthorized", component=OTHER), component_appid=OTHER))
         # Sealed for us, but it names another platform within.
@@ -85,6 +86,7 @@ class Pushes(unittest.TestCase):
         self.assertEqual(self.status(), "authorized")
 
     def test_I8_two_platforms_keep_apart(self):
+        """Symptom: Two platforms in one program: each gets the other's token."""
         self.sim.component(OTHER, token=NEW_TOKEN, encoding_aes_key=NEW_KEY)
         self.scene.must("platform", "set", "--component-appid", OTHER,
                         "--appsecret-file", self.scene.path("s", SECRET), "--token-file", self.scene.path("t", NEW_TOKEN),
@@ -175,12 +177,14 @@ class Pushes(unittest.TestCase):
         self.assertEqual(self.scene.push(late).code, 0)
 
     def test_a_key_whose_last_character_is_not_canonical(self):
+        """Symptom: signature always wrong; amount to pad is incorrect."""
         key = AES_KEY[:-1] + ("2" if AES_KEY[-1] != "2" else "3")
         self.sim.component(encoding_aes_key=key)
         self.scene.must("platform", "set", "--component-appid", COMPONENT, "--aes-key-file", self.scene.path("k", key))
         self.assertEqual(self.scene.ticket().json["applied"], True)
 
     def test_the_release_test(self):
+        """Symptom: The network-wide release test fails."""
         cases = self.sim.order("release-test", {})["cases"]
         answers = []
         for case in cases:
@@ -202,6 +206,7 @@ class Pushes(unittest.TestCase):
             self.assertEqual(ran.json["reply"], "success")
 
     def test_I8_changed_sets_replace_the_tokens_for_every_process(self):
+        """Symptom: A merchant has authorized again, and the old tokens go on being served."""
         child = self.scene.start("unblacklist", A, "--file", "-", "--json", "--quiet", stdin=-1)
         self.sim.time(10)
         update = self.sim.authorize(A, update=True, permission_sets=[1, 2, 3], deliver=False)

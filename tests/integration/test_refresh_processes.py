@@ -135,9 +135,11 @@ class RefreshProcesses(unittest.TestCase):
         self.assertEqual(len(self.refreshes()), 1)
 
     def test_I1_two_processes_make_one_refresh(self):
+        """Symptom: 40001, and the token in the log is another node's."""
         self.many(2)
 
     def test_I1_eight_processes_make_one_refresh(self):
+        """Symptom: As many refreshes in the log as there are waiting threads."""
         self.many(8)
 
     def test_I1_each_new_generation_is_one_more_refresh(self):
@@ -216,6 +218,7 @@ class RefreshProcesses(unittest.TestCase):
         self.assertEqual(self.overtaken("yes", True), [0])
 
     def test_I3_the_stopped_ones_answer_comes_last(self):
+        """Symptom: 40001 at once after a refresh that succeeded."""
         self.assertEqual(self.overtaken("yes", False), [0])
 
     def test_I3_applied_in_the_order_of_the_answers(self):
@@ -240,6 +243,7 @@ class RefreshProcesses(unittest.TestCase):
         self.assertEqual(self.status(), "authorized")
 
     def test_I13_a_killed_holders_lease_is_free_at_once(self):
+        """Symptom: Calls hang for 60 to 180 seconds after a process has died."""
         self.killed(apply="yes")
 
     def test_I13_a_killed_holders_call_that_is_applied_late(self):

@@ -135,6 +135,7 @@ class Secrets(unittest.TestCase):
         self.assertIn(b"you sent ***", b"".join(text for _, text in self.said), "WeChat's echo came through, redacted")
 
     def test_I9_nothing_printed(self):
+        """Symptom: access_token= and the appsecret stand in the log."""
         found = [leak for arguments, text in self.said for leak in self.leaks(text, " ".join(map(str, arguments))[:80])]
         self.assertEqual(found, [])
 

@@ -157,6 +157,33 @@ for path in lint.files("lib/**/*.c", "storage/**/*.c"):
         lint.found(path, 1, "is not named in docs/ARCHITECTURE.md")
 
 
+# ---- The tests that docs/FAQ.md names ----
+
+
+def test_is_there(path, name):
+    """With the symptom's name on it, unless its own name is that."""
+    text = (lint.SOURCE / path).read_text() if (lint.SOURCE / path).exists() else ""
+    if path.endswith(".c"):
+        marked = re.search(rf"^/\* Symptom: .*\*/\nstatic void {name}\(void \*\*state\)$", text, re.M)
+        return marked and re.search(rf"^ +\w+\({name}\b.*\),$", text, re.M)
+    mark = "" if path.endswith("test_symptoms.py") else ' +"""Symptom: '
+    return re.search(rf"^    def {name}\(self\):\n{mark}", text, re.M)
+
+
+faq = lint.SOURCE / "docs/FAQ.md"
+text = texts.get(faq, "")
+for part in re.split(r"^(?=### )", text, flags=re.M)[1:]:
+    where = lint.line_of(text, text.index(part))
+    shown = re.findall(r"\[`(\w+)`\]\(\.\./(tests/[\w/.]+)\)", part)
+    if not shown:
+        lint.found(faq, where, "no test is named that shows it")
+    for name, path in shown:
+        if not test_is_there(path, name):
+            lint.found(faq, where, f"{path} has no test {name} that bears its symptom")
+if text.count("\n### ") < 25:
+    lint.found(faq, 1, "symptoms are missing")
+
+
 # ---- Command lines ----
 
 

@@ -338,8 +338,11 @@ static wxtp_status do_job(sim_op *op, wx_err *err)
         reading r = {.op = op};
         char id[64];
         op->list->making = true;
-        status = wx_job_create(&op->op, op->world->accounts[op->account].appid, "batchUnblacklist",
-                               next_openid, &r, false, id, err);
+        const wx_job_order order = {.appid = op->world->accounts[op->account].appid,
+                                    .call = "batchUnblacklist",
+                                    .reader = next_openid,
+                                    .user = &r};
+        status = wx_job_create(&op->op, &order, id, err);
         (void)wx_copy(op->list->job_id, sizeof(op->list->job_id), id);
         op->list->making = false;
         if (status != WXTP_OK || !id[0]) {

@@ -678,14 +678,20 @@ static void jobs_come_newest_first(void **state)
         wxtp_job_filter filter;
         const char *want;
     } cases[] = {
-        {{"p", NULL, -1, false, NULL, 9}, "j5 j3 j2 j1 "},
-        {{"p", NULL, -1, false, "j3", 9}, "j2 j1 "},
-        {{"p", NULL, -1, false, NULL, 2}, "j5 j3 "},
-        {{"p", "a", -1, false, NULL, 9}, "j3 j1 "},
-        {{"p", NULL, -1, true, NULL, 9}, "j3 j2 "},
-        {{"p", NULL, WXTP_JOB_DONE, false, NULL, 9}, "j1 "},
-        {{"", NULL, -1, false, NULL, 9}, "j2 "},
-        {{"p", "a", -1, true, NULL, 9}, "j3 "},
+        {{"p", NULL, -1, false, NULL, 9, NULL}, "j5 j3 j2 j1 "},
+        {{"p", NULL, -1, false, "j3", 9, NULL}, "j2 j1 "},
+        {{"p", NULL, -1, false, NULL, 2, NULL}, "j5 j3 "},
+        {{"p", "a", -1, false, NULL, 9, NULL}, "j3 j1 "},
+        {{"p", NULL, -1, true, NULL, 9, NULL}, "j3 j2 "},
+        {{"p", NULL, WXTP_JOB_DONE, false, NULL, 9, NULL}, "j1 "},
+        {{"", NULL, -1, false, NULL, 9, NULL}, "j2 "},
+        {{"p", "a", -1, true, NULL, 9, NULL}, "j3 "},
+        {{"p", NULL, -1, false, NULL, 9, "j"}, "j5 j3 j2 j1 "},
+        {{"p", NULL, -1, false, NULL, 2, "j"}, "j5 j3 "},
+        {{"p", NULL, -1, false, NULL, 9, "j3"}, "j3 "},
+        {{"p", "a", -1, true, NULL, 9, "j"}, "j3 "},
+        {{"p", NULL, -1, false, NULL, 9, "j4"}, ""},
+        {{"p", NULL, -1, false, NULL, 9, ""}, "j5 j3 j2 j1 "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         words w = {.most = 0};
@@ -962,6 +968,77 @@ static void failed_exceptions_are_retried_as_new_batches(void **state)
     assert_int_equal(OPS(&f)->batch_get(f.tx, "j", 0, &row), WXTP_ERR_NOT_FOUND);
     assert_int_equal(OPS(&f)->job_delete(f.tx, "j"), WXTP_ERR_NOT_FOUND);
     commit(&f);
+    finish(&f);
+}
+
+static void a_snapshot_keeps_each_field_and_goes_with_its_job(void **state)
+{
+    START(f);
+    wxtp_snapshot_row out;
+    wxtp_blob marks;
+    int64_t deleted;
+    put_job(&f, "j", WXTP_JOB_DONE);
+    begin(&f, WXTP_TX_WRITE);
+    assert_int_equal(OPS(&f)->snapshot_get(f.tx, "j", &out), WXTP_ERR_NOT_FOUND);
+    for (int i = 0; i < 2; i++) {
+        OK(OPS(&f)->snapshot_put(f.tx, &(wxtp_snapshot_row){"j", 1 + i, 2, 3, 4, i > 0 ? "u" : NULL}));
+        OK(OPS(&f)->snapshot_part_put(f.tx, "j", 7, blob(i > 0 ? "sealed" : "old")));
+    }
+    OK(OPS(&f)->snapshot_get(f.tx, "j", &out));
+    assert_int_equal(out.taken_ms, 2);
+    assert_int_equal(out.batches, 2);
+    assert_int_equal(out.listed, 3);
+    assert_int_equal(out.total, 4);
+    assert_string_equal(out.undo_id, "u");
+    OK(OPS(&f)->snapshot_part_get(f.tx, "j", 7, &marks));
+    assert_blob(marks, "sealed");
+    assert_int_equal(OPS(&f)->snapshot_part_get(f.tx, "j", 6, &marks), WXTP_ERR_NOT_FOUND);
+    commit(&f);
+    put_job(&f, "k", WXTP_JOB_BUILDING); /* its id is not that of the job */
+    begin(&f, WXTP_TX_WRITE);
+    OK(OPS(&f)->job_put(f.tx, &(wxtp_job_row){.id = "j", .state = WXTP_JOB_DONE, .finished_ms = 5}));
+    OK(OPS(&f)->prune(f.tx, &(wxtp_prune){.finished_jobs_before_ms = 6}, &deleted));
+    assert_int_equal(deleted, 1);
+    assert_int_equal(OPS(&f)->snapshot_get(f.tx, "j", &out), WXTP_ERR_NOT_FOUND);
+    assert_int_equal(OPS(&f)->snapshot_part_get(f.tx, "j", 7, &marks), WXTP_ERR_NOT_FOUND);
+    commit(&f);
+    begin(&f, WXTP_TX_WRITE);
+    assert_int_equal(OPS(&f)->snapshot_put(f.tx, &(wxtp_snapshot_row){.job_id = "j"}), WXTP_ERR_NOT_FOUND);
+    rollback(&f);
+    finish(&f);
+}
+
+static bool note_place(void *user, int64_t place)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%d", (int)place);
+    return note(user, text);
+}
+
+static void sifting_finds_the_places_of_keys_that_are_looked_for(void **state)
+{
+    START(f);
+    static const struct {
+        const char *key;
+        int64_t place;
+    } keys[] = {{"a", 5},  {"b", -1}, {"c", 40}, {"a", -1}, {"d", 2},
+                {"a", -1}, {"c", 3},  {"c", -1}, {"e", 1}};
+    words found = {.most = 0}, stopped = {.most = 1};
+    void *sift;
+    OK(OPS(&f)->sift_begin(f.store, &sift));
+    assert_int_equal(OPS(&f)->sift_add(sift, "", 0, 1), WXTP_ERR_INVALID);
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        OK(OPS(&f)->sift_add(sift, keys[i].key, 1, keys[i].place));
+    OK(OPS(&f)->sift_finish(sift, note_place, &found));
+    assert_string_equal(found.text, "3 5 ");
+    OPS(&f)->sift_free(sift);
+    OK(OPS(&f)->sift_begin(f.store, &sift));
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        OK(OPS(&f)->sift_add(sift, keys[i].key, 1, keys[i].place));
+    OK(OPS(&f)->sift_finish(sift, note_place, &stopped));
+    assert_string_equal(stopped.text, "3 ");
+    OPS(&f)->sift_free(sift);
+    OPS(&f)->sift_free(NULL);
     finish(&f);
 }
 
@@ -1290,6 +1367,8 @@ int store_conformance_run(const char *name, store_factory *factory)
         TEST(I7_unfinished_batches_come_in_order),
         TEST(I11_a_part_is_undone_to_its_savepoint),
         TEST(failed_exceptions_are_retried_as_new_batches),
+        TEST(a_snapshot_keeps_each_field_and_goes_with_its_job),
+        TEST(sifting_finds_the_places_of_keys_that_are_looked_for),
         TEST(holds_are_kept_by_account_call_and_kind),
         TEST(the_audit_gives_the_last_oldest_first),
         TEST(the_audit_goes_on_after_an_id),

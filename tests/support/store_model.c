@@ -15,7 +15,9 @@ enum {
     LEASES = 3,
     BATCHES = 4,
     PUSHES = 8,
+    PARTS = 3,
     STEPS = 80,
+    SIFTED = 20,
     EXCEPTIONS = 128,
     SPARES = 128
 };
@@ -56,7 +58,8 @@ typedef struct model {
         int platform, appid, value;
     } spares[SPARES];
     int spare_count;
-    int64_t meta; /* 0: no row */
+    int64_t parts[PARTS]; /* of the snapshot of one job; 0: no row */
+    int64_t meta;         /* 0: no row */
 } model;
 
 typedef struct run {
@@ -496,6 +499,68 @@ static void step_spare(run *r)
     }
 }
 
+static void step_snapshot_part(run *r)
+{
+    unsigned part = roll(r, PARTS);
+    wxtp_blob marks;
+    int64_t kept = 0;
+    wxtp_status status = r->ops->snapshot_part_get(r->tx, "1", part, &marks);
+    same(r, "snapshot_part_get", status, r->model.parts[part] != 0 ? WXTP_OK : WXTP_ERR_NOT_FOUND);
+    if (status == WXTP_OK) {
+        same(r, "length of marks", (int64_t)marks.len, sizeof kept);
+        memcpy(&kept, marks.data, sizeof kept);
+        same(r, "marks", kept, r->model.parts[part]);
+    }
+    r->model.parts[part] = 1 + roll(r, 1000);
+    marks = (wxtp_blob){&r->model.parts[part], sizeof r->model.parts[part]};
+    same(r, "snapshot_part_put", r->ops->snapshot_part_put(r->tx, "1", part, marks), WXTP_OK);
+}
+
+/* Keys meet as they do in a set held in memory. */
+typedef struct places {
+    int64_t found[SIFTED];
+    int count;
+} places;
+
+static bool note_place(void *user, int64_t place)
+{
+    places *p = user;
+    p->found[p->count++] = place;
+    return p->count < SIFTED;
+}
+
+static void sift_randomly(run *r)
+{
+    bool wanted[SIFTED] = {false};
+    int64_t least[SIFTED], want[SIFTED];
+    places got = {.count = 0};
+    void *sift;
+    int count = 0;
+    same(r, "sift_begin", r->ops->sift_begin(r->store, &sift), WXTP_OK);
+    for (int key = 0; key < SIFTED; key++)
+        least[key] = -1;
+    for (int64_t place = 0; place < 2 * SIFTED; place++) {
+        unsigned char key = (unsigned char)roll(r, SIFTED);
+        bool member = roll(r, 2) == 0;
+        if (member)
+            wanted[key] = true;
+        else if (least[key] < 0)
+            least[key] = place;
+        same(r, "sift_add", r->ops->sift_add(sift, &key, 1, member ? -1 : place), WXTP_OK);
+    }
+    for (int64_t place = 0; place < 2 * SIFTED; place++) {
+        for (int key = 0; key < SIFTED; key++) {
+            if (wanted[key] && least[key] == place)
+                want[count++] = place;
+        }
+    }
+    same(r, "sift_finish", r->ops->sift_finish(sift, note_place, &got), WXTP_OK);
+    r->ops->sift_free(sift);
+    same(r, "keys that meet", got.count, count);
+    for (int i = 0; i < count; i++)
+        same(r, "place", got.found[i], want[i]);
+}
+
 static void begin_step(run *r)
 {
     same(r, "begin", r->ops->begin(r->store, roll(r, 8) == 0 ? WXTP_TX_SYNC : WXTP_TX_WRITE, &r->tx),
@@ -516,12 +581,12 @@ static void end_step(run *r)
 void model_run(wxtp_store *store, test_clock *clock, unsigned seed)
 {
     static void (*const steps[])(run *) = {
-        step_meta,           step_tenant_put, step_tenant_put,  step_tenant_get, step_tenant_list,
-        step_token_put,      step_token_put,  step_token_get,   step_token_due,  step_tenant_count,
-        step_intent,         step_lease,      step_lease,       step_lease,      step_clock,
-        step_push,           step_batch_put,  step_batch_list,  step_batch_mark, step_exception_add,
-        step_exception_list, step_spare,      step_tenant_list, step_push_note,  step_push_note,
-        step_push_list,
+        step_meta,           step_tenant_put, step_tenant_put,  step_tenant_get,    step_tenant_list,
+        step_token_put,      step_token_put,  step_token_get,   step_token_due,     step_tenant_count,
+        step_intent,         step_lease,      step_lease,       step_lease,         step_clock,
+        step_push,           step_batch_put,  step_batch_list,  step_batch_mark,    step_exception_add,
+        step_exception_list, step_spare,      step_tenant_list, step_snapshot_part, step_push_note,
+        step_push_note,      step_push_list,
     };
     run r = {.store = store, .ops = store->ops, .clock = clock, .random = seed, .seed = seed};
     same(&r, "begin", r.ops->begin(store, WXTP_TX_WRITE, &r.tx), WXTP_OK);
@@ -537,4 +602,5 @@ void model_run(wxtp_store *store, test_clock *clock, unsigned seed)
         }
     }
     end_step(&r);
+    sift_randomly(&r);
 }

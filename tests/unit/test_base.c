@@ -254,6 +254,7 @@ static void redacted(const char *text, const char *wanted)
     assert_string_equal(copy, wanted);
 }
 
+/* Symptom: access_token= and the appsecret stand in the log. */
 static void i9_secrets_are_redacted(void **state)
 {
     (void)state;

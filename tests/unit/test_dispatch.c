@@ -210,6 +210,7 @@ static void a_renewal_that_takes_its_time_is_tried_with_too(void **state)
     assert_non_null(strstr(fake_http_request(&fx->http, PATH, 1)->url, "access-2"));
 }
 
+/* Symptom: 48001 api unauthorized, and the quota of refreshes is used up. */
 static void a_token_refused_twice_ends_the_call(void **state)
 {
     fixture *fx = *state;

@@ -175,6 +175,7 @@ static void assert_forged(fixture *fx, const sealed *self, wx_push_check check, 
     assert_explained(fx, self, check, err.message);
 }
 
+/* Symptom: signature always wrong; amount to pad is incorrect. */
 static void I8_what_is_not_authentic_is_refused_by_name(void **state)
 {
     fixture *fx = *state;
@@ -687,6 +688,7 @@ static void assert_text_reply(fixture *fx, const char *xml, const char *to, cons
     wx_push_free(push);
 }
 
+/* Symptom: The network-wide release test fails. */
 static void the_release_test_gets_its_replies(void **state)
 {
     fixture *fx = *state;

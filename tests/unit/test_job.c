@@ -57,10 +57,18 @@ static int read_list(void *user, const char **openid, size_t *len)
     return 1;
 }
 
+static wxtp_status try_create(fixture *fx, const char *appid, const char *call, list *l, char id[64])
+{
+    wx_err err;
+    const wx_job_order order = {.appid = appid, .call = call, .reader = read_list, .user = l};
+    return wx_job_create(fx->op, &order, id, &err);
+}
+
 static void create(fixture *fx, list *l, bool force, char id[64])
 {
     wx_err err;
-    if (wx_job_create(fx->op, APPID, CALL, read_list, l, force, id, &err) != WXTP_OK)
+    const wx_job_order order = {.appid = APPID, .call = CALL, .reader = read_list, .user = l, .force = force};
+    if (wx_job_create(fx->op, &order, id, &err) != WXTP_OK)
         fail_msg("create: %s", err.message);
 }
 
@@ -212,21 +220,17 @@ static int jobs_stored(fixture *fx)
 static void what_cannot_be_a_job_leaves_none(void **state)
 {
     fixture *fx = *state;
-    wx_err err;
     char id[64];
     list empty = {.pattern = "x", .count = 0};
     create(fx, &empty, false, id);
     assert_string_equal(id, "");
     list broken = {.pattern = "x", .count = 50, .fails = true};
-    assert_int_equal(wx_job_create(fx->op, APPID, CALL, read_list, &broken, false, id, &err), WXTP_ERR_IO);
+    assert_int_equal(try_create(fx, APPID, CALL, &broken, id), WXTP_ERR_IO);
     assert_string_equal(id, "");
-    assert_int_equal(wx_job_create(fx->op, APPID, "noSuchCall", read_list, &empty, false, id, &err),
-                     WXTP_ERR_NOT_FOUND);
-    assert_int_equal(wx_job_create(fx->op, APPID, "getBlacklist", read_list, &empty, false, id, &err),
-                     WXTP_ERR_INVALID);
+    assert_int_equal(try_create(fx, APPID, "noSuchCall", &empty, id), WXTP_ERR_NOT_FOUND);
+    assert_int_equal(try_create(fx, APPID, "getBlacklist", &empty, id), WXTP_ERR_INVALID);
     list good = {.pattern = "x", .count = 5};
-    assert_int_equal(wx_job_create(fx->op, "wx0000000000nobody", CALL, read_list, &good, false, id, &err),
-                     WXTP_ERR_REFUSED);
+    assert_int_equal(try_create(fx, "wx0000000000nobody", CALL, &good, id), WXTP_ERR_REFUSED);
     assert_int_equal(good.at, 0);
     assert_int_equal(jobs_stored(fx), 0);
 }

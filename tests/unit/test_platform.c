@@ -216,6 +216,7 @@ static void the_only_component_is_chosen_and_several_are_ambiguous(void **state)
     assert_int_equal(wxtp_platform_choose(w->platform, "wxc1", NULL), WXTP_ERR_STATE);
 }
 
+/* Symptom: Two platforms in one program: each gets the other's token. */
 static void I12_two_platforms_live_in_one_process(void **state)
 {
     world *w = *state;

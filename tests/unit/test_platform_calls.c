@@ -314,6 +314,7 @@ static void a_sound_platform_passes_every_check(void **state)
     assert_null(strstr(all.text, WORLD_APPSECRET));
 }
 
+/* Symptom: 61005 component ticket is expired, every day until a restart. */
 static void a_late_ticket_warns_and_an_expired_one_fails(void **state)
 {
     world *w = *state;
@@ -327,6 +328,7 @@ static void a_late_ticket_warns_and_an_expired_one_fails(void **state)
     assert_said(&all, "ticket=2");
 }
 
+/* Symptom: 40164 invalid ip, not in whitelist, but my address is listed. */
 static void the_address_that_WeChat_saw_is_named(void **state)
 {
     world *w = *state;

@@ -187,6 +187,7 @@ static void newer_token(void *user, const fake_request *request, fake_reply *rep
 }
 
 /* Another program refreshes this account: after three early refusals in an hour, one refresh a minute. */
+/* Symptom: 40001 every few minutes, and two environments use the same appid. */
 static void a_foreign_refresher_slows_us_to_one_refresh_a_minute(void **state)
 {
     fixture *fx = with_tenant(state);
@@ -212,6 +213,7 @@ static void a_foreign_refresher_slows_us_to_one_refresh_a_minute(void **state)
 
 /* ---- I3 ---- */
 
+/* Symptom: 40001 invalid credential under load, again and again. */
 static void I3_refusal_of_an_old_generation_is_a_no_op(void **state)
 {
     fixture *fx = with_tenant(state);
@@ -278,6 +280,7 @@ static void stopped_after_sending(void *user, const fake_request *request, fake_
     *reply = (fake_reply){.outcome = WXTP_HTTP_ANSWERED, .status = 200, .body = answer_2};
 }
 
+/* Symptom: 40001 at once after a refresh that succeeded. */
 static void I1_I3_stale_fence_overwrites_nothing_and_its_refresh_token_is_kept(void **state)
 {
     fixture *fx = with_tenant(state);
@@ -346,6 +349,7 @@ static void others_come_meanwhile(void *user, const fake_request *request, fake_
     *reply = (fake_reply){.outcome = WXTP_HTTP_ANSWERED, .status = 200, .body = answer_2};
 }
 
+/* Symptom: The connection pool runs dry, or threads lock each other out, while a token is refreshed. */
 static void I1_threads_that_need_one_token_make_one_refresh(void **state)
 {
     fixture *fx = with_tenant(state);
@@ -381,6 +385,7 @@ static void refreshed_by_other_under_lease(void *user, const fake_request *reque
     *reply = (fake_reply){.outcome = WXTP_HTTP_ANSWERED, .status = 200, .body = answer_2};
 }
 
+/* Symptom: As many refreshes in the log as there are waiting threads. */
 static void I1_second_process_looks_again_after_the_lease(void **state)
 {
     fixture *fx = with_tenant(state);
@@ -540,6 +545,7 @@ static void I5_dead_is_recovered_from_the_list_where_info_has_no_refresh_token(v
     assert_get(fx, "access-token-2");
 }
 
+/* Symptom: Both tokens have expired, and nobody has noticed. */
 static void I5_dead_for_good_asks_for_authorization_and_says_so(void **state)
 {
     fixture *fx = with_tenant(state);
@@ -575,6 +581,7 @@ static void I5_a_merchant_that_took_it_back_is_unauthorized_after_info_confirms(
     assert_int_equal(tenant->row.status, WXTP_TENANT_UNAUTHORIZED);
 }
 
+/* Symptom: 61023, and the request shows authorizer_refresh_token: null. */
 static void I5_an_empty_refresh_token_is_never_sent(void **state)
 {
     fixture *fx = *state;
@@ -759,6 +766,7 @@ static void renew_ticket(fixture *fx)
 
 /* A token is used every seven minutes for thirty days, with a failed refresh now and then: it is always
  * valid. */
+/* Symptom: 42001 access_token expired, for a merchant that was idle for weeks. */
 static void I4_thirty_days_every_token_used_is_valid(void **state)
 {
     fixture *fx = with_tenant(state);

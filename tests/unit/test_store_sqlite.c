@@ -123,6 +123,19 @@ static void run_sql(const char *path, const char *sql)
     sqlite3_close(db);
 }
 
+static int schema_version(const char *path)
+{
+    sqlite3 *db;
+    sqlite3_stmt *stmt;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &stmt, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+    const int version = sqlite3_column_int(stmt, 0);
+    sqlite3_finalize(stmt);
+    sqlite3_close(db);
+    return version;
+}
+
 static void I9_files_are_private_whatever_the_umask(void **state)
 {
     static const char *const suffixes[] = {"", "-wal", "-shm", ".lock"};
@@ -167,30 +180,17 @@ static void opening_tells_what_the_file_is(void **state)
     assert_int_equal(wxtp_sqlite_open(NULL, &store, NULL, NULL, 0), WXTP_ERR_INVALID);
 }
 
-static int64_t schema_version(const char *path)
-{
-    sqlite3 *db;
-    sqlite3_stmt *stmt;
-    assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &stmt, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
-    const int64_t version = sqlite3_column_int64(stmt, 0);
-    sqlite3_finalize(stmt);
-    sqlite3_close(db);
-    return version;
-}
-
 static void a_newer_schema_is_refused_and_left_alone(void **state)
 {
     place *at = *state;
     char message[256];
-    char back[64];
     wxtp_store *store = open_file(at, &real_clock);
     store->ops->close(store);
-    snprintf(back, sizeof back, "PRAGMA user_version=%lld", (long long)schema_version(at->path));
+    const int version = schema_version(at->path);
     run_sql(at->path, "PRAGMA user_version=999");
     assert_int_equal(open_at(at->path, &real_clock, true, &store, message), WXTP_ERR_STORE_NEWER);
-    run_sql(at->path, back);
+    snprintf(message, sizeof message, "PRAGMA user_version=%d", version);
+    run_sql(at->path, message);
     store = open_file(at, &real_clock);
     assert_non_null(store);
     store->ops->close(store);
@@ -260,7 +260,7 @@ static void a_database_of_version_1_is_taken_on(void **state)
         "INSERT INTO audit VALUES(5000,5,'p','a','call','',1,0,'ok','r1',1,7)");
     assert_int_equal(open_at(at->path, &real_clock, false, &store, message), WXTP_ERR_STATE);
     assert_int_equal(open_at(at->path, &real_clock, true, &store, message), WXTP_OK);
-    assert_true(schema_version(at->path) >= 2);
+    assert_true(schema_version(at->path) >= 3);
     OK(store->ops->begin(store, WXTP_TX_WRITE, &tx));
     OK(store->ops->tenant_get(tx, "p", "a", &tenant));
     assert_string_equal(tenant.permission_sets, "1,2");
@@ -277,6 +277,33 @@ static void a_database_of_version_1_is_taken_on(void **state)
     OK(store->ops->audit_list(tx, &(wxtp_audit_filter){"p", NULL, 0, 9, false, 0}, keep_audit, &audit));
     assert_int_equal(audit, 5000);
     store->ops->rollback(tx);
+    store->ops->close(store);
+}
+
+/* A database of the first version, with a job in it, is brought up to date and takes what is newer. */
+static void a_database_of_the_first_version_keeps_its_jobs(void **state)
+{
+    enum { SCHEMA_MAX = 1 << 16 };
+    place *at = *state;
+    char message[256];
+    wxtp_store *store;
+    wxtp_tx *tx;
+    wxtp_job_row job;
+    char *schema = calloc(1, SCHEMA_MAX);
+    FILE *file = fopen(WXTP_SCHEMA_DIR "/0001_initial.sql", "r");
+    assert_true(schema != NULL && file != NULL && fread(schema, 1, SCHEMA_MAX - 1, file) > 0);
+    fclose(file);
+    run_sql(at->path, schema);
+    free(schema);
+    run_sql(at->path,
+            "PRAGMA application_id=2004382832;PRAGMA user_version=1;"
+            "INSERT INTO jobs VALUES(1,'j','p','a','c',3,0,0,0,5,0,5,0,0,0,0,0,0,0,1,1,1,1,'','','','',0)");
+    assert_int_equal(open_at(at->path, &real_clock, true, &store, message), WXTP_OK);
+    OK(store->ops->begin(store, WXTP_TX_WRITE, &tx));
+    OK(store->ops->job_get(tx, "j", &job));
+    assert_int_equal(job.succeeded, 5);
+    OK(store->ops->snapshot_put(tx, &(wxtp_snapshot_row){.job_id = "j", .listed = 3}));
+    OK(store->ops->commit(tx));
     store->ops->close(store);
 }
 
@@ -963,6 +990,7 @@ int main(void)
         TEST(a_newer_schema_is_refused_and_left_alone),
         TEST(an_older_schema_migrates_where_allowed),
         TEST(a_database_of_version_1_is_taken_on),
+        TEST(a_database_of_the_first_version_keeps_its_jobs),
         TEST(no_update_of_several_processes_is_lost),
         TEST(I11_the_wal_stays_bounded_under_steady_writers),
         TEST(two_handles_of_one_process_write_in_turn),

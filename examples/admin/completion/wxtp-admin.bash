@@ -1,4 +1,4 @@
-# Completion for bash: wxtp-admin itself knows its commands and options.
+# Completion for bash: wxtp-admin itself knows its commands, options, tenants and jobs.
 _wxtp_admin()
 {
     local current="${COMP_WORDS[COMP_CWORD]}"

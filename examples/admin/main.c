@@ -10,6 +10,7 @@
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -141,6 +142,8 @@ int main(int argc, char **argv)
     ad_app app = {0};
     int code, stopped_code = 0;
 
+    /* No core file, and no other program of this user looks into our memory. */
+    (void)prctl(PR_SET_DUMPABLE, 0);
     bool stopped = ad_last_words_take(&argc, &argv, &stopped_code);
     app.umask = umask(077);
     if (!open_standard_files())

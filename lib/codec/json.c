@@ -2,15 +2,19 @@
 
 #include <assert.h>
 #include <math.h>
+#include <openssl/crypto.h>
 #include <string.h>
 
 #include "base/text.h"
 
 enum { DEPTH_MAX = 32, INPUT_MAX = 64 << 20 };
 
+/* What it read last, tokens too, is still in its buffer. */
 static void tokener_free_at(struct json_tokener **tokener)
 {
     if (*tokener) {
+        struct printbuf *buffer = (*tokener)->pb;
+        OPENSSL_cleanse(buffer->buf, (size_t)buffer->size);
         json_tokener_free(*tokener);
     }
 }
@@ -87,8 +91,34 @@ struct json_object *wx_json_parse(const char *text, size_t len)
     return whole;
 }
 
+/* json-c zeroes nothing. No deeper than the parser lets anything be. */
+static void cleanse(struct json_object *value)
+{
+    switch (json_object_get_type(value)) {
+    case json_type_string:
+        OPENSSL_cleanse((char *)json_object_get_string(value), (size_t)json_object_get_string_len(value));
+        break;
+    case json_type_array:
+        for (size_t at = 0; at < json_object_array_length(value); at++) {
+            cleanse(json_object_array_get_idx(value, at));
+        }
+        break;
+    case json_type_object: {
+        json_object_object_foreach(value, name, member)
+        {
+            (void)name;
+            cleanse(member);
+        }
+        break;
+    }
+    default:
+        break;
+    }
+}
+
 void wx_json_put_at(struct json_object **value)
 {
+    cleanse(*value);
     (void)json_object_put(*value);
     *value = NULL;
 }

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/point.h"
 #include "base/text.h"
 #include "domain/code_work.h"
 #include "domain/record.h"
@@ -90,7 +91,9 @@ static wxtp_status take_and_intend(wx_code_work *work, wx_err *err)
     work->outcome_unknown = work->state == WXTP_CODE_SENT;
     work->expired = has_expired(work);
     status = wx_code_store(work, scope.tx, work->expired ? work->state : WXTP_CODE_SENT, err);
-    return status == WXTP_OK ? wx_scope_commit(&scope, err) : status;
+    status = status == WXTP_OK ? wx_scope_commit(&scope, err) : status;
+    WX_POINT("code.intent_written");
+    return status;
 }
 
 /* Gives the lease back; a state that is still open is moved to `state`. Trouble here is mended by the lease's
@@ -263,7 +266,10 @@ static wxtp_status install(wx_code_work *work, const wx_granted *granted, wx_err
         wx_copy(work->appid, sizeof(work->appid), granted->appid);
         status = wx_code_store(work, scope.tx, WXTP_CODE_DONE, err);
     }
-    return status == WXTP_OK ? wx_scope_commit(&scope, err) : status;
+    WX_POINT("code.storing");
+    status = status == WXTP_OK ? wx_scope_commit(&scope, err) : status;
+    WX_POINT("code.stored");
+    return status;
 }
 
 /* What WeChat has given is not let go for a disk that is full or a database that is locked for a while. */
@@ -350,6 +356,7 @@ static wxtp_status exchange(wx_code_work *work, wx_err *err)
         WX_AUTO_GRANTED granted = {0};
         const int64_t began = wx_boot_ms(core);
         const wx_sent sent = query_auth(work, &granted, err);
+        WX_POINT("code.answered");
         if (sent == WX_SENT_OK) {
             const wxtp_status status = install_patiently(work, &granted, err);
             const wx_record what = {.platform = core->settings.component,
@@ -441,6 +448,7 @@ wxtp_status wx_code_exchange(wx_op *op, const char *code, char appid[WX_APPID_MA
             return status;
         }
         read_profile(&work);
+        WX_POINT("code.profile_read");
     }
     wx_copy(appid, WX_APPID_MAX, work.appid);
     return WXTP_OK;

@@ -247,7 +247,13 @@ const char *wx_gate_refused(const wx_tenant *tenant, const wx_api *api, int64_t 
 
 /* ---- From the store ---- */
 
-/* Of this call, or of every call: the one that lasts longer. */
+bool wx_hold_stands(const wxtp_hold_row *hold, int64_t now_ms)
+{
+    return hold->until_ms > now_ms &&
+           (hold->interval_ms == 0 || hold->until_ms - now_ms <= hold->interval_ms);
+}
+
+/* Of this call, or of every call: the one that holds longer. */
 static wxtp_status latest_hold(wx_core *core, wxtp_tx *tx, const wx_gate_facts *facts, wxtp_hold_kind kind,
                                wxtp_hold_row *latest, wx_err *err)
 {
@@ -264,7 +270,7 @@ static wxtp_status latest_hold(wx_core *core, wxtp_tx *tx, const wx_gate_facts *
         if (status != WXTP_OK) {
             return wx_store_fail(core, tx, status, "read the refusals kept", err);
         }
-        if (hold.until_ms > latest->until_ms) {
+        if (wx_hold_stands(&hold, facts->now_ms) && hold.until_ms > latest->until_ms) {
             *latest = hold;
         }
     }

@@ -41,6 +41,10 @@ const char *wx_gate_judge(const wx_gate_facts *facts, char hint[WX_HINT_MAX]);
 const char *wx_gate_refused(const wx_tenant *tenant, const wx_api *api, int64_t errcode,
                             char hint[WX_HINT_MAX]);
 
+/* Whether a refusal that was kept holds. One that reaches further than it ever could was kept while the clock
+ * was ahead. */
+bool wx_hold_stands(const wxtp_hold_row *hold, int64_t now_ms);
+
 /* `facts` has tenant and call, and gets the rest from the store. */
 wxtp_status wx_gate_read(wx_core *core, wx_gate_facts *facts, wx_err *err);
 /* From the store alone; `reason` is NULL when allowed. */

@@ -230,12 +230,10 @@ static wxtp_status tell_not_refused(explaining *self, wx_condition *condition, w
 {
     (void)err;
     if (self->facts.refused_until_ms == 0) {
-        wx_copy(condition->value, sizeof(condition->value), "no refusal on record");
+        wx_copy(condition->value, sizeof(condition->value), "no refusal holds");
         return WXTP_OK;
     }
-    put_time(condition->value, sizeof(condition->value),
-             self->facts.refused_until_ms > self->facts.now_ms ? "refused; probed again from "
-                                                               : "refused; may be probed since ",
+    put_time(condition->value, sizeof(condition->value), "refused; probed again from ",
              self->facts.refused_until_ms);
     taught_by_refusal(self, condition);
     return WXTP_OK;

@@ -42,7 +42,7 @@ static wxtp_status keep_refusal(wx_core *core, const wx_tenant *tenant, const wx
         return status;
     }
     const bool known = status == WXTP_OK;
-    if (known && hold.until_ms > now) {
+    if (known && wx_hold_stands(&hold, now)) {
         return WXTP_OK;
     }
     const int64_t twice = hold.interval_ms * 2;
@@ -241,21 +241,22 @@ wxtp_status wx_gate_quota(wx_op *op, const wx_tenant *tenant, const wx_api *api,
         return status;
     }
     status = get_hold(core, look.tx, row, api->name, WXTP_HOLD_QUOTA, &hold, err);
-    const int64_t until = hold.until_ms;
     wx_scope_end(&look);
     if (status != WXTP_OK && status != WXTP_ERR_NOT_FOUND) {
         return status;
     }
     const int64_t now = wx_wall_ms(core);
     /* Asked once for each refusal that is new to us: a hold in force was asked about already. */
-    const bool left = until <= now && tenant && something_left(op, tenant, api);
+    const bool left = !wx_hold_stands(&hold, now) && tenant && something_left(op, tenant, api);
+    const int64_t until = left ? now + MINUTE_MS : wx_beijing_midnight_ms(now);
     hold = (wxtp_hold_row){.platform = row->platform,
                            .appid = row->appid,
                            .call = api->name,
                            .kind = WXTP_HOLD_QUOTA,
                            .errcode = errcode,
                            .since_ms = now,
-                           .until_ms = left ? now + MINUTE_MS : wx_beijing_midnight_ms(now)};
+                           .until_ms = until,
+                           .interval_ms = until - now};
     WX_AUTO_SCOPE scope = {0};
     status = wx_scope_begin(&scope, core, WXTP_TX_WRITE, err);
     if (status != WXTP_OK) {

@@ -193,13 +193,19 @@ wxtp_status wx_held_enter(wx_core *core, wx_held *held, wx_token_kind kind, cons
     return WXTP_OK;
 }
 
+/* What lies ahead was written while the clock was wrong. */
+static bool within_the_hour(int64_t at, int64_t now_ms)
+{
+    return at <= now_ms && now_ms - at < HOUR_MS;
+}
+
 int wx_held_early_refusals(const char *text, int64_t now_ms)
 {
     int count = 0;
     while (text != NULL && *text != '\0') {
         const size_t len = strcspn(text, ",");
         int64_t at = 0;
-        if (wx_text_int64(text, len, &at) && now_ms - at < HOUR_MS) {
+        if (wx_text_int64(text, len, &at) && within_the_hour(at, now_ms)) {
             count++;
         }
         text += len + (text[len] == ',');
@@ -215,7 +221,8 @@ static void note_early_refusal(wx_held *held, int64_t now_ms)
     for (const char *text = held->early_refusals; *text != '\0';) {
         const size_t len = strcspn(text, ",");
         int64_t at = 0;
-        if (wx_text_int64(text, len, &at) && now_ms - at < HOUR_MS && used + len + 1 < sizeof(kept) - 24) {
+        if (wx_text_int64(text, len, &at) && within_the_hour(at, now_ms) &&
+            used + len + 1 < sizeof(kept) - 24) {
             used += (size_t)snprintf(kept + used, sizeof(kept) - used, "%lld,", (long long)at);
         }
         text += len + (text[len] == ',');

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "domain/gate.h"
 #include "domain/record.h"
 #include "domain/storage.h"
 #include "domain/token_component.h"
@@ -22,7 +23,7 @@ static wxtp_status quota_remembered(wx_op *op, const char *name, wx_err *err)
         return status;
     }
     status = wx_ops(core)->hold_get(scope.tx, core->settings.component, "", name, WXTP_HOLD_QUOTA, &hold);
-    if (status != WXTP_OK || hold.until_ms <= wx_wall_ms(core)) {
+    if (status != WXTP_OK || !wx_hold_stands(&hold, wx_wall_ms(core))) {
         return WXTP_OK;
     }
     wx_fail(err, WXTP_ERR_QUOTA, "%s: the platform's daily quota is used up", name);
@@ -36,13 +37,15 @@ static void remember_quota(wx_core *core, const char *name, int64_t errcode)
     WX_AUTO_SCOPE scope = {0};
     wx_err err = {0};
     const int64_t now = wx_wall_ms(core);
+    const int64_t until = wx_beijing_midnight_ms(now);
     const wxtp_hold_row hold = {.platform = core->settings.component,
                                 .appid = "",
                                 .call = name,
                                 .kind = WXTP_HOLD_QUOTA,
                                 .errcode = errcode,
                                 .since_ms = now,
-                                .until_ms = wx_beijing_midnight_ms(now)};
+                                .until_ms = until,
+                                .interval_ms = until - now};
     if (wx_scope_begin(&scope, core, WXTP_TX_WRITE, &err) == WXTP_OK &&
         wx_ops(core)->hold_put(scope.tx, &hold) == WXTP_OK) {
         wx_scope_commit(&scope, &err);

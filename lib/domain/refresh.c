@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/point.h"
 #include "codec/catalog.h"
 #include "domain/record.h"
 #include "domain/storage.h"
@@ -74,7 +75,9 @@ static wxtp_status take_lease(wx_renewal *renewal, bool *done, wx_err *err)
         return wx_store_fail(core, scope.tx, status, "read the intent", err);
     }
     renewal->outcome_unknown = status == WXTP_OK;
-    return wx_scope_commit(&scope, err);
+    status = wx_scope_commit(&scope, err);
+    WX_POINT("refresh.lease_taken");
+    return status;
 }
 
 static void release_lease(wx_renewal *renewal)
@@ -116,7 +119,9 @@ static wxtp_status intend(wx_renewal *renewal, wx_err *err)
     if (status != WXTP_OK) {
         return wx_store_fail(core, scope.tx, status, "write the intent", err);
     }
-    return wx_scope_commit(&scope, err);
+    status = wx_scope_commit(&scope, err);
+    WX_POINT("refresh.intent_written");
+    return status;
 }
 
 static void give_up(wx_renewal *renewal)
@@ -200,6 +205,7 @@ static wxtp_status keep_as_spare(wx_renewal *renewal, const wx_unsaved *got, wx_
     }
     if (status == WXTP_OK) {
         status = wx_scope_commit(&scope, err);
+        WX_POINT("refresh.spare_kept");
     }
     return status == WXTP_OK ? WXTP_ERR_CONFLICT : status;
 }
@@ -249,7 +255,10 @@ static wxtp_status try_store(wx_renewal *renewal, const wx_unsaved *got, const w
             return status;
         }
     }
-    return wx_scope_commit(&scope, err);
+    WX_POINT("refresh.storing");
+    status = wx_scope_commit(&scope, err);
+    WX_POINT("refresh.stored");
+    return status;
 }
 
 static bool store_trouble(wxtp_status status)
@@ -327,6 +336,7 @@ static bool lease_outlives_call(void *user)
 {
     const asking *under_way = user;
     const int64_t deadline = under_way->question->deadline_boot_ms;
+    WX_POINT("refresh.connected");
     return wx_boot_ms(under_way->renewal->op->core) < deadline &&
            deadline <= under_way->renewal->lease.until_boot_ms;
 }
@@ -396,6 +406,7 @@ static wx_next ask_once(wx_renewal *renewal, const wx_question *what, int *tries
     const int64_t generation = renewal->held.generation;
     const wx_sent sent = renewal->source->ask(renewal, &question, &got, err);
     const wx_err answered = *err;
+    WX_POINT("refresh.answered");
     (*tries)++;
     if (sent == WX_SENT_OK) {
         next = after_answer(renewal, &question, &got, err);

@@ -53,8 +53,8 @@ static wxtp_status force_it(wx_renewal *renewal, wx_question *question, wx_err *
     const int64_t count = held->forced_day == today ? held->forced_count : 0;
     WX_AUTO_SCOPE scope = {0};
     question->force = true;
-    if (!core->settings.own_force_refresh || count >= FORCED_A_DAY ||
-        now - held->forced_ms < FORCED_APART_MS) {
+    const bool just_now = held->forced_ms <= now && now - held->forced_ms < FORCED_APART_MS;
+    if (!core->settings.own_force_refresh || count >= FORCED_A_DAY || just_now) {
         wx_fail(err, WXTP_ERR_CREDENTIALS,
                 "WeChat refuses the token that stable_token answers, and a forced refresh is not "
                 "allowed now");

@@ -3,6 +3,7 @@
 #include <openssl/crypto.h>
 #include <string.h>
 
+#include "base/point.h"
 #include "domain/storage.h"
 
 /* The data key's row: format byte, 8 bytes that name the master key, the sealed data key. */
@@ -118,7 +119,10 @@ wxtp_status wx_vault_unlock(wx_core *core, const unsigned char master_key[WX_KEY
         return wx_fail(err, WXTP_ERR_INTERNAL, "OpenSSL has no random bytes");
     }
     status = put_data_key(core, scope.tx, master_key, err);
-    return status == WXTP_OK ? wx_scope_commit(&scope, err) : status;
+    WX_POINT("vault.storing");
+    status = status == WXTP_OK ? wx_scope_commit(&scope, err) : status;
+    WX_POINT("vault.stored");
+    return status;
 }
 
 wxtp_status wx_vault_rekey(wx_core *core, const unsigned char new_master_key[WX_KEY_LEN], wx_err *err)
@@ -128,7 +132,10 @@ wxtp_status wx_vault_rekey(wx_core *core, const unsigned char new_master_key[WX_
     if (status == WXTP_OK) {
         status = put_data_key(core, scope.tx, new_master_key, err);
     }
-    return status == WXTP_OK ? wx_scope_commit(&scope, err) : status;
+    WX_POINT("rekey.storing");
+    status = status == WXTP_OK ? wx_scope_commit(&scope, err) : status;
+    WX_POINT("rekey.stored");
+    return status;
 }
 
 wxtp_status wx_vault_seal(wx_core *core, const char *kind, const char *platform, const char *row,

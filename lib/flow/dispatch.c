@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/point.h"
 #include "base/text.h"
 #include "domain/pacer.h"
 #include "domain/record.h"
@@ -194,6 +195,7 @@ static wx_sent send_it(trip *t, wx_answer *answer, int64_t *duration_ms, wx_err 
     t->tries++;
     const int64_t began = wx_boot_ms(core);
     const wx_sent sent = wx_send(t->op->core, &request, answer, NULL, duration_ms, err);
+    WX_POINT("call.answered");
     if (sent == WX_SENT_NOTHING || sent == WX_SENT_UNKNOWN) {
         wx_patience_spend(t->op, began);
     }

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/point.h"
 #include "base/text.h"
 #include "domain/code.h"
 #include "domain/send.h"
@@ -56,7 +57,13 @@ static wxtp_status apply_once(wx_core *core, wxtp_push *push, const wx_push_doub
     if (status == WXTP_OK) {
         status = note(core, scope.tx, push, err);
     }
-    return status == WXTP_OK && !dry ? wx_scope_commit(&scope, err) : status;
+    if (status != WXTP_OK || dry) {
+        return status;
+    }
+    WX_POINT("push.applying");
+    status = wx_scope_commit(&scope, err);
+    WX_POINT("push.applied");
+    return status;
 }
 
 wxtp_status wx_inbound_receive(wx_op *op, const char *query, const void *body, size_t len, wxtp_push **push,
@@ -82,6 +89,7 @@ wxtp_status wx_inbound_receive(wx_op *op, const char *query, const void *body, s
     if (!made->reply) {
         return wx_fail_nomem(err);
     }
+    WX_POINT("push.opened");
     status = wx_push_release_test(core, &component, made, err);
     if (status == WXTP_OK) {
         status = wx_push_ask(op, made, &doubt, err);

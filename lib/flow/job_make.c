@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/point.h"
 #include "base/text.h"
 #include "flow/snapshot.h"
 
@@ -180,7 +181,9 @@ static wxtp_status launch(making *m, const wx_job_order *order, wx_err *err)
     if (status == WXTP_OK && order->launched) {
         status = order->launched(order->user, scope.tx, row, err);
     }
-    return status == WXTP_OK ? wx_scope_commit(&scope, err) : status;
+    status = status == WXTP_OK ? wx_scope_commit(&scope, err) : status;
+    WX_POINT("job.launched");
+    return status;
 }
 
 wxtp_status wx_job_create(wx_op *op, const wx_job_order *order, char job_id[64], wx_err *err)
@@ -206,7 +209,9 @@ wxtp_status wx_job_create(wx_op *op, const wx_job_order *order, char job_id[64],
     if (status != WXTP_OK) {
         return status;
     }
+    WX_POINT("job.building");
     status = build(&m, order->reader, order->user, err);
+    WX_POINT("job.built");
     if (status == WXTP_OK && list) {
         status = take_snapshot(op, &m, tenant, list, err);
     }

@@ -1,6 +1,7 @@
 /* Running a job: taking it, its workers, its end; or following the runner that has it. */
 #include <string.h>
 
+#include "base/point.h"
 #include "flow/job_work.h"
 
 enum {
@@ -137,6 +138,7 @@ static wxtp_status take(run *r, taken *whose, wx_err *err)
     }
     if (status == WXTP_OK && *whose != TAKEN_BY_ANOTHER) {
         status = wx_scope_commit(&scope, err);
+        WX_POINT("job.taken");
         r->retried = true;
     }
     if (status == WXTP_OK && *whose == TAKEN_BY_US) {
@@ -273,7 +275,9 @@ static wxtp_status finish(run *r, wx_err *err)
         status = finish_in(runner, scope.tx, &job->row, err);
     }
     if (status == WXTP_OK && held) {
+        WX_POINT("job.ending");
         status = wx_scope_commit(&scope, err);
+        WX_POINT("job.ended");
     }
     if (status == WXTP_OK && held) {
         return status_of_end(runner, &job->row, err);

@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/point.h"
 #include "codec/narrow.h"
 #include "domain/slots.h"
 #include "flow/job_work.h"
@@ -43,8 +44,9 @@ typedef struct worker {
 
     /* The call under way. */
     const wx_answer *answer;
-    bool decided; /* its outcome is entered in the batch */
-    bool ends;    /* it was this worker that ended the run */
+    bool decided;   /* its outcome is entered in the batch */
+    bool overtaken; /* another has worked on the batch: it was not sent */
+    bool ends;      /* it was this worker that ended the run */
 } worker;
 
 /* What an answer means for the openids that were sent. */
@@ -419,6 +421,7 @@ static wxtp_status record(void *user, wxtp_tx *tx, const wx_err *error, bool fin
     wxtp_status status = wx_runner_open(w->runner, tx, &job, &held, err);
     if (status == WXTP_OK) {
         status = enter_try(w, tx, &job->row, held, error, final, err);
+        WX_POINT("job.recording");
     }
     return wx_runner_close(w->runner, tx, status, err);
 }
@@ -445,10 +448,32 @@ static wxtp_status look(worker *w, wx_err *err)
     return status;
 }
 
+/* After a time without the lease, what another may have done meanwhile is not sent once more. */
+static wxtp_status look_at_batch(worker *w, wx_err *err)
+{
+    bool ours = false;
+    WX_AUTO_SCOPE scope = {0};
+    if (fence_of(w->runner) == w->now->fence) {
+        return WXTP_OK;
+    }
+    wxtp_status status = wx_scope_begin(&scope, w->runner->core, WXTP_TX_READ, err);
+    if (status == WXTP_OK) {
+        status = still_ours(w, scope.tx, w->op.job_id, true, &ours, err);
+    }
+    if (status == WXTP_OK && !ours) {
+        w->overtaken = true;
+        return wx_fail(err, WXTP_ERR_STATE, "another process has worked on this batch");
+    }
+    return status;
+}
+
 static wxtp_status may_try(void *user, wx_err *err)
 {
     worker *w = user;
-    const wxtp_status status = look(w, err);
+    wxtp_status status = look(w, err);
+    if (status == WXTP_OK) {
+        status = look_at_batch(w, err);
+    }
     if (status == WXTP_OK && wx_runner_ending(w->runner)) {
         return wx_fail(err, WXTP_ERR_INTERRUPTED, "the job is ending");
     }
@@ -518,8 +543,12 @@ static wxtp_status take_first(worker *w, wx_err *err)
     w->looked_boot_ms = wx_boot_ms(core);
     if (status == WXTP_OK) {
         status = wx_scope_commit(&scope, err);
+        WX_POINT("job.batch_taken");
     }
     w->now = status == WXTP_OK ? taken : NULL;
+    if (status == WXTP_OK && !taken && wx_stopping(core)) {
+        return wx_fail(err, WXTP_ERR_INTERRUPTED, "stopped as asked, before a batch was taken");
+    }
     return status;
 }
 
@@ -543,11 +572,12 @@ static wxtp_status call_chosen(worker *w, wx_err *err)
         .user = w,
     };
     w->answer = &answer;
-    w->decided = false;
+    w->decided = w->overtaken = false;
     w->coming = NULL;
     w->leaves = w->leaves || wx_runner_leave(runner);
     wxtp_status status = wx_dispatch(&w->op, &call, &answer, err);
     w->answer = NULL;
+    WX_POINT("job.recorded");
     publish(w);
     if (w->decided) {
         w->op.person = false;
@@ -555,6 +585,9 @@ static wxtp_status call_chosen(worker *w, wx_err *err)
             wx_log(&runner->core->log, WXTP_LOG_WARNING, "%s: %s", w->op.job_id, err->message);
         }
         status = status == WXTP_ERR_WECHAT ? WXTP_OK : status;
+    } else if (w->overtaken) {
+        wx_err_clear(err);
+        status = WXTP_OK;
     }
     /* After a failure the door opens when its reason stands, lest another worker's be the first. */
     if (status == WXTP_OK) {

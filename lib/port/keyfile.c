@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/point.h"
 #include "codec/base64.h"
 
 enum { TEXT_LEN = 44 /* 32 bytes in base64 */, FILE_MAX = 64, REASON_MAX = 128 };
@@ -157,8 +158,11 @@ static bool move_exclusively(const char *from, const char *to)
 /* Fills the file open as `fd` at `temporary` and moves it to `path`; errno tells what failed. */
 static bool fill_and_move(int fd, const char *temporary, const char *path, const wx_buf *text)
 {
-    return fchmod(fd, S_IRUSR | S_IWUSR) == 0 && write_all(fd, text->data, text->len) && fsync(fd) == 0 &&
-           move_exclusively(temporary, path) && sync_folder(path);
+    bool done = fchmod(fd, S_IRUSR | S_IWUSR) == 0 && write_all(fd, text->data, text->len) && fsync(fd) == 0;
+    WX_POINT("keyfile.filled");
+    done = done && move_exclusively(temporary, path);
+    WX_POINT("keyfile.moved");
+    return done && sync_folder(path);
 }
 
 wxtp_status wx_keyfile_create(const char *path, unsigned char key[WX_KEY_LEN], wx_err *err)

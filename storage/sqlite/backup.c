@@ -71,6 +71,7 @@ static wxtp_status copy_to_real(const sq_memory *memory, sqlite3 *from, const ch
     int rc = open_plain(&to, name, SQLITE_OPEN_READWRITE);
     if (rc == SQLITE_OK)
         rc = copy_pages(to, from);
+    SQ_POINT("backup.copied");
     if (rc == SQLITE_OK) /* one file, without a WAL beside it */
         rc = sq_exec(to, "PRAGMA journal_mode=DELETE");
     status = sq_status(rc);
@@ -79,10 +80,12 @@ static wxtp_status copy_to_real(const sq_memory *memory, sqlite3 *from, const ch
     else if (change != NULL)
         status = change(to, message, size);
     sqlite3_close(to);
+    SQ_POINT("backup.written");
     if (status == WXTP_OK && sq_file_sync(name) != 0)
         status = WXTP_ERR_STORE;
     if (status == WXTP_OK) {
         status = sq_file_publish(name, path);
+        SQ_POINT("backup.published");
         if (status == WXTP_OK && sq_folder_sync(memory, path) != 0)
             status = errno == ENOMEM ? WXTP_ERR_NOMEM : WXTP_ERR_STORE;
         if (status != WXTP_OK)

@@ -34,7 +34,9 @@ wxtp_status sq_checkpoint(sq_store *store, bool urgent)
     sq_wait_start(&conn->wait, &store->clock, urgent ? 200 : 0);
     conn->wait.late = !urgent;
     int pages = 0, done = 0;
+    SQ_POINT("checkpoint.begun");
     int rc = sqlite3_wal_checkpoint_v2(conn->db, "main", SQLITE_CHECKPOINT_RESTART, &pages, &done);
+    SQ_POINT("checkpoint.done");
     sq_gate_open(store);
     store->checkpoint_boot_ms = store->clock.boot_ms(store->clock.user);
     if (rc == SQLITE_OK)

@@ -78,6 +78,46 @@ wxtp_status sq_file_publish(const char *from, const char *to)
     return WXTP_OK;
 }
 
+wxtp_status sq_places_take(sq_store *store)
+{
+    static const char *const suffixes[SQ_PLACES] = {"", "-wal", ".lock"};
+    for (size_t i = 0; i < SQ_PLACES; i++) {
+        sq_place *place = &store->places[i];
+        struct stat facts;
+        char *path = sq_join(&store->memory, store->path, suffixes[i]);
+        if (path == NULL)
+            return WXTP_ERR_NOMEM;
+        if (stat(path, &facts) != 0) {
+            sq_release(&store->memory, path);
+            return WXTP_ERR_STORE;
+        }
+        *place = (sq_place){.path = path, .device = facts.st_dev, .inode = facts.st_ino};
+    }
+    return WXTP_OK;
+}
+
+void sq_places_free(sq_store *store)
+{
+    for (size_t i = 0; i < SQ_PLACES; i++) {
+        sq_release(&store->memory, store->places[i].path);
+        store->places[i].path = NULL;
+    }
+}
+
+const char *sq_places_lost(const sq_store *store)
+{
+    for (size_t i = 0; i < SQ_PLACES; i++) {
+        const sq_place *place = &store->places[i];
+        struct stat facts;
+        if (place->path == NULL)
+            continue;
+        if (stat(place->path, &facts) != 0 ? errno == ENOENT || errno == ENOTDIR
+                                           : facts.st_dev != place->device || facts.st_ino != place->inode)
+            return place->path;
+    }
+    return NULL;
+}
+
 void sq_file_discard(const sq_memory *memory, const char *path)
 {
     static const char *const suffixes[] = {"", "-journal", "-wal", "-shm"};

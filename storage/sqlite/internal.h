@@ -27,6 +27,14 @@
 #define SQ_SIFT_KEY_MAX 64
 #define SQ_MESSAGES 32 /* threads whose last trouble is kept */
 
+/* Where a test may end or stop the process; nothing but in the build of tests/points. */
+#ifdef WXTP_POINTS
+void wxtp_point(const char *name);
+#define SQ_POINT(name) wxtp_point(name)
+#else
+#define SQ_POINT(name) ((void)0)
+#endif
+
 typedef struct sq_store sq_store;
 
 typedef struct sq_memory {
@@ -91,11 +99,21 @@ typedef struct sq_trouble {
     char text[SQ_MESSAGE];
 } sq_trouble;
 
+/* A file that the handle has open, as it was found at its name. */
+typedef struct sq_place {
+    char *path;
+    dev_t device;
+    ino_t inode;
+} sq_place;
+
+enum { SQ_PLACE_DATABASE, SQ_PLACE_WAL, SQ_PLACE_LOCK, SQ_PLACES };
+
 struct sq_store {
     wxtp_store base;
     sq_memory memory;
     wxtp_clock clock;
     char *path; /* of the database, symbolic links resolved */
+    sq_place places[SQ_PLACES];
     char *boot_id;
     pid_t pid;
     int64_t busy_ms;
@@ -349,6 +367,11 @@ int sq_file_sync(const char *path);
 int sq_folder_sync(const sq_memory *memory, const char *path);
 /* Gives `from` the name `to` where nothing has it; WXTP_ERR_EXISTS else. */
 wxtp_status sq_file_publish(const char *from, const char *to);
+/* Remembers which files stand at the names of database, WAL and lock file. */
+wxtp_status sq_places_take(sq_store *store);
+void sq_places_free(sq_store *store);
+/* The first that is not there any more, or is another; NULL: none. What is written to such a file is lost. */
+const char *sq_places_lost(const sq_store *store);
 /* Deletes a database that was never published, with its side files. */
 void sq_file_discard(const sq_memory *memory, const char *path);
 /* The name with symbolic links resolved, also where only the folder exists. */

@@ -38,6 +38,7 @@ static int apply(sqlite3 *db, int64_t number)
     int rc = sq_exec(db, "BEGIN IMMEDIATE");
     if (rc == SQLITE_OK)
         rc = sq_exec(db, sq_migrations[number - 1]);
+    SQ_POINT("migrate.applied");
     if (rc == SQLITE_OK)
         rc = sq_exec(db, done);
     return rc;

@@ -24,6 +24,7 @@ static void free_handle(sq_store *store)
     sq_turn_destroy(&store->writer.turn);
     sq_turn_destroy(&store->reader.turn);
     pthread_mutex_destroy(&store->trouble_mutex);
+    sq_places_free(store);
     sq_release(&memory, store->path);
     sq_release(&memory, store->boot_id);
     sq_release(&memory, store);
@@ -190,6 +191,7 @@ static wxtp_status make_file(sq_store *store, char *message, size_t size)
         return WXTP_ERR_STORE;
     }
     close(fd);
+    SQ_POINT("open.file_made");
     return WXTP_OK;
 }
 
@@ -236,12 +238,14 @@ static wxtp_status prepare_schema(sq_store *store, const sq_options *options, bo
     }
     if (version == sq_migration_count)
         return WXTP_OK;
+    SQ_POINT("open.configured");
     sq_wait wait;
     sq_wait_start(&wait, &store->clock, store->busy_ms);
     status = sq_gate_enter(store, &wait);
     if (status != WXTP_OK)
         return status;
     status = sq_migrate(db, version, message, size);
+    SQ_POINT("open.migrated");
     sq_gate_leave(store);
     return status;
 }
@@ -311,6 +315,11 @@ WXTP_API wxtp_status wxtp_sqlite_open(const wxtp_sqlite_options *from, wxtp_stor
     status = open_database(handle, &options, &made, message, message_size);
     if (status == WXTP_OK)
         status = open_wal(handle, message, message_size);
+    if (status == WXTP_OK) {
+        status = sq_places_take(handle);
+        if (status == WXTP_ERR_STORE)
+            sq_say(message, message_size, "%s was removed while it was opened", handle->path);
+    }
     sq_opening_unlock(handle);
 
 out:

@@ -22,6 +22,16 @@ static int step_patiently(sq_conn *conn, const char *sql)
     return rc;
 }
 
+/* Nobody would find what is written to a file that has lost its name. */
+static wxtp_status look_in_place(sq_conn *conn)
+{
+    const char *lost = sq_places_lost(conn->store);
+    if (lost == NULL)
+        return WXTP_OK;
+    sq_say(conn->tx.message, SQ_MESSAGE, "%s was removed or replaced while it was open: open it again", lost);
+    return WXTP_ERR_STORE;
+}
+
 static int begin_write(sq_conn *conn, bool sync)
 {
     if (conn->full != sync) {
@@ -53,11 +63,12 @@ wxtp_status sq_begin(wxtp_store *base, wxtp_tx_mode mode, wxtp_tx **tx)
         if (status != WXTP_OK) {
             sq_say(conn->tx.message, SQ_MESSAGE, "the write gate of the lock file stayed closed");
         } else {
-            int rc = begin_write(conn, mode == WXTP_TX_SYNC);
-            if (rc != SQLITE_OK) {
+            status = look_in_place(conn);
+            int rc = status == WXTP_OK ? begin_write(conn, mode == WXTP_TX_SYNC) : SQLITE_OK;
+            if (rc != SQLITE_OK)
                 status = sq_fail(&conn->tx, rc);
+            if (status != WXTP_OK)
                 sq_gate_leave(store);
-            }
         }
     }
     if (status != WXTP_OK) {
@@ -69,6 +80,8 @@ wxtp_status sq_begin(wxtp_store *base, wxtp_tx_mode mode, wxtp_tx **tx)
     conn->tx.failed = WXTP_OK;
     conn->tx.message[0] = '\0';
     *tx = &conn->tx;
+    if (mode != WXTP_TX_READ)
+        SQ_POINT("store.begun");
     return WXTP_OK;
 }
 
@@ -98,9 +111,13 @@ wxtp_status sq_commit(wxtp_tx *tx)
         status = sq_owner_enter(tx);
     if (status == WXTP_OK) {
         sq_wait_start(&conn->wait, &store->clock, store->busy_ms);
+        if (tx->mode != WXTP_TX_READ)
+            SQ_POINT("store.committing");
         int rc = step_patiently(conn, "COMMIT");
         if (rc != SQLITE_OK)
             status = sq_fail(tx, rc);
+        if (tx->mode != WXTP_TX_READ)
+            SQ_POINT("store.committed");
     }
     if (status != WXTP_OK) {
         undo(tx);

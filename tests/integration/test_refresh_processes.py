@@ -87,6 +87,8 @@ class HangingDoor:
 
 def await_answer(child):
     """Until bytes wait in a socket of a process that is stopped."""
+    if os.geteuid() != 0:
+        raise unittest.SkipTest("only root may see which sockets wxtp-admin has")
     inodes = set()
     for name in os.listdir("/proc/%d/fd" % child.pid):
         target = os.readlink("/proc/%d/fd/%s" % (child.pid, name))

@@ -90,9 +90,9 @@ class Scene:
         return kept
 
     def start(self, *arguments, **options):
-        """wxtp-admin in the background, with pipes."""
+        """wxtp-admin (or another `program`) in the background, with pipes."""
         environment = dict(self.environment, **options.pop("env", {}))
-        child = subprocess.Popen([ADMIN] + [str(argument) for argument in arguments], env=environment,
+        child = subprocess.Popen([options.pop("program", ADMIN)] + [str(argument) for argument in arguments], env=environment,
                                  stdin=options.pop("stdin", subprocess.DEVNULL), stdout=subprocess.PIPE,
                                  stderr=subprocess.PIPE, **options)
         self.children.append(child)

@@ -640,6 +640,39 @@ static void I10_a_quota_that_was_cleared_holds_a_minute(void **state)
     assert_passes(fx);
 }
 
+static void I13_what_was_kept_while_the_clock_was_ahead_is_void(void **state)
+{
+    fixture *fx = *state;
+    wx_err err = {0};
+    put(fx, 0, WXTP_TENANT_AUTHORIZED);
+    fake_http_on(&fx->http, INFO_PATH, NULL, -1, info_yes);
+    fake_http_on(&fx->http, QUOTA_PATH, NULL, -1,
+                 "{\"errcode\":0,\"quota\":{\"daily_limit\":10,\"used\":10,\"remain\":0}}");
+    for (int round = 0; round < 2; round++) { /* the second finds what the first has left */
+        fake_clock_step_wall(&fx->clock, 5 * HOUR_MS);
+        fixture_put_token(fx, FIXTURE_COMPONENT, "", FIXTURE_COMPONENT_TOKEN, NULL);
+        refuse_by_wechat(fx, FIXTURE_COMPONENT, 48001, &err);
+        assert_refused(fx, WXTP_ERR_REFUSED, "refused_by_wechat");
+        fake_clock_step_wall(&fx->clock, -5 * HOUR_MS);
+        fixture_put_token(fx, FIXTURE_COMPONENT, "", FIXTURE_COMPONENT_TOKEN, NULL);
+        assert_passes(fx);
+        refuse_by_wechat(fx, FIXTURE_COMPONENT, 48001, &err);
+        assert_refused(fx, WXTP_ERR_REFUSED, "refused_by_wechat");
+        fake_clock_advance(&fx->clock, 24 * HOUR_MS);
+        fixture_put_token(fx, FIXTURE_COMPONENT, "", FIXTURE_COMPONENT_TOKEN, NULL);
+        assert_passes(fx);
+    }
+    WX_AUTO_TENANT *tenant = load(fx, FIXTURE_COMPONENT);
+    fake_clock_step_wall(&fx->clock, 5 * HOUR_MS);
+    fixture_put_token(fx, FIXTURE_COMPONENT, "", FIXTURE_COMPONENT_TOKEN, NULL);
+    wx_err_clear(&err);
+    assert_int_equal(wx_gate_quota(fx->op, tenant, unblacklist(fx), 45009, &err), WXTP_OK);
+    assert_refused(fx, WXTP_ERR_QUOTA, "quota_exhausted");
+    fake_clock_step_wall(&fx->clock, -5 * HOUR_MS);
+    fixture_put_token(fx, FIXTURE_COMPONENT, "", FIXTURE_COMPONENT_TOKEN, NULL);
+    assert_passes(fx);
+}
+
 /* ---- Finding ---- */
 
 static void an_appid_that_stands_for_two_is_ambiguous(void **state)
@@ -684,6 +717,7 @@ int main(void)
         T(I10_a_quota_holds_until_midnight_in_beijing),
         T(I10_a_quota_that_was_cleared_holds_a_minute),
         T(an_appid_that_stands_for_two_is_ambiguous),
+        T(I13_what_was_kept_while_the_clock_was_ahead_is_void),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

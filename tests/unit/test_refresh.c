@@ -211,6 +211,46 @@ static void a_foreign_refresher_slows_us_to_one_refresh_a_minute(void **state)
     assert_int_equal(number, 5);
 }
 
+/* ---- I13: the wall clock was wrong, and is put right ---- */
+
+enum { TEN_HOURS_MS = 36000000 };
+
+static void I13_a_step_of_the_clock_asks_for_one_token_at_most(void **state)
+{
+    fixture *fx = with_tenant(state);
+    int number = 1;
+    fake_http_handle(&fx->http, REFRESH_PATH, NULL, -1, newer_token, &number);
+    fake_clock_step_wall(&fx->clock, -TEN_HOURS_MS);
+    assert_get(fx, "access-token-1");
+    assert_int_equal(fake_http_count(&fx->http, REFRESH_PATH), 0);
+    fake_clock_step_wall(&fx->clock, 2 * TEN_HOURS_MS);
+    fixture_put_token(fx, FIXTURE_COMPONENT, "", FIXTURE_COMPONENT_TOKEN, NULL);
+    assert_get(fx, "access-token-2");
+    assert_get(fx, "access-token-2");
+    fake_clock_step_wall(&fx->clock, -TEN_HOURS_MS);
+    assert_get(fx, "access-token-2");
+    assert_int_equal(fake_http_count(&fx->http, REFRESH_PATH), 1);
+}
+
+static void I13_refusals_of_a_wrong_time_are_not_waited_for(void **state)
+{
+    fixture *fx = with_tenant(state);
+    wx_err err = {0};
+    char text[64];
+    int number = 1;
+    fake_http_handle(&fx->http, REFRESH_PATH, NULL, -1, newer_token, &number);
+    fake_clock_step_wall(&fx->clock, TEN_HOURS_MS / 10);
+    for (int64_t generation = 1; generation <= 4; generation++) {
+        assert_int_equal(wx_token_refused(fx->core, FIXTURE_COMPONENT, APPID, generation, &err), WXTP_OK);
+        assert_int_equal(get(&fx->node, text, &err), WXTP_OK);
+    }
+    fake_clock_step_wall(&fx->clock, -TEN_HOURS_MS / 10);
+    assert_int_equal(wx_token_refused(fx->core, FIXTURE_COMPONENT, APPID, 5, &err), WXTP_OK);
+    fixture_patience(&fx->node, 0);
+    assert_int_equal(get(&fx->node, text, &err), WXTP_OK);
+    assert_int_equal(number, 6);
+}
+
 /* ---- I3 ---- */
 
 /* Symptom: 40001 invalid credential under load, again and again. */
@@ -714,6 +754,35 @@ static void own_account_is_not_forced_twice_within_thirty_seconds(void **state)
     assert_int_equal(forced, 1);
 }
 
+/* As WeChat: another text only where it is forced. */
+static void stable_token(void *user, const fake_request *request, fake_reply *reply)
+{
+    int *number = user;
+    static char body[96];
+    *number += strstr(request->body, "force_refresh") != NULL;
+    snprintf(body, sizeof(body), "{\"access_token\":\"own-text-%d\",\"expires_in\":7200}", *number);
+    *reply = (fake_reply){.outcome = WXTP_HTTP_ANSWERED, .status = 200, .body = body};
+}
+
+static void I13_a_force_of_a_wrong_time_is_not_waited_for(void **state)
+{
+    fixture *fx = *state;
+    WX_AUTO_TENANT *tenant = own_tenant(fx);
+    wx_err err = {0};
+    int number = 1;
+    fake_http_handle(&fx->http, "stable_token", NULL, -1, stable_token, &number);
+    fake_clock_step_wall(&fx->clock, TEN_HOURS_MS);
+    for (int64_t generation = 1; generation <= 3; generation++) {
+        WX_AUTO_TOKEN token = {0};
+        assert_int_equal(wx_token_get(fx->op, tenant, &token, &err), WXTP_OK);
+        assert_int_equal(token.generation, generation);
+        assert_int_equal(wx_token_refused(fx->core, "", OWN, generation, &err), WXTP_OK);
+        if (generation == 2) {
+            fake_clock_step_wall(&fx->clock, -TEN_HOURS_MS);
+        }
+    }
+}
+
 /* ---- Thirty days ---- */
 
 typedef struct month {
@@ -828,6 +897,9 @@ int main(void)
         TEST(own_account_asks_stable_token_by_post),
         TEST(own_account_forces_once_when_the_refused_text_comes_again),
         TEST(own_account_is_not_forced_twice_within_thirty_seconds),
+        TEST(I13_a_step_of_the_clock_asks_for_one_token_at_most),
+        TEST(I13_refusals_of_a_wrong_time_are_not_waited_for),
+        TEST(I13_a_force_of_a_wrong_time_is_not_waited_for),
         TEST(I4_thirty_days_every_token_used_is_valid),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

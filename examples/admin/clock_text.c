@@ -1,4 +1,5 @@
 #include "clock_text.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -39,6 +40,23 @@ void ad_time_utc(int64_t wall_ms, char text[AD_TIME_SIZE])
 void ad_time_local(int64_t wall_ms, char text[AD_TIME_SIZE])
 {
     format(wall_ms, text, true);
+}
+
+void ad_time_age(int64_t wall_ms, int64_t now_ms, char text[AD_TIME_SIZE])
+{
+    static const struct {
+        const char *unit;
+        int64_t ms;
+    } units[] = {{"d", 86400000}, {"h", 3600000}, {"min", 60000}, {"s", 1000}};
+    int64_t age = now_ms > wall_ms ? now_ms - wall_ms : 0;
+    size_t i = 0;
+
+    text[0] = '\0';
+    if (wall_ms <= 0)
+        return;
+    while (i < sizeof units / sizeof units[0] - 1 && age < 2 * units[i].ms)
+        i++;
+    snprintf(text, AD_TIME_SIZE, "%lld %s ago", (long long)(age / units[i].ms), units[i].unit);
 }
 
 static bool parse_age(const char *text, int64_t *ms)

@@ -12,6 +12,8 @@ int64_t ad_monotonic_ms(void);
 /* Both give "" for 0. */
 void ad_time_utc(int64_t wall_ms, char text[AD_TIME_SIZE]);
 void ad_time_local(int64_t wall_ms, char text[AD_TIME_SIZE]);
+/* "12 s ago"; "" for 0. */
+void ad_time_age(int64_t wall_ms, int64_t now_ms, char text[AD_TIME_SIZE]);
 /* RFC 3339, a date, or an age as in 30m, 1h, 2d. */
 bool ad_time_parse(const char *text, int64_t now_ms, int64_t *wall_ms);
 

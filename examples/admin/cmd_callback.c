@@ -38,7 +38,7 @@ static int read_body(ad_app *app, char *body, size_t *len)
         close(fd);
     if (code == AD_EXIT_OK && ad_signal_seen())
         code = ad_fail_interrupted(&app->failure);
-    if (code == AD_EXIT_OK && *len > BODY_MAX)
+    if (code == AD_EXIT_OK && *len > BODY_MAX && !ad_given(app, OPT_EXPLAIN))
         code = not_authentic(app, "the body is larger than 1 MiB");
     return code;
 }
@@ -124,6 +124,91 @@ static int receive(ad_app *app, const char *query, const char *body, size_t len)
     return AD_EXIT_OK;
 }
 
+/* ---- Explaining ---- */
+
+enum { CHECKS = 20 };
+
+typedef struct check {
+    char name[32], detail[256], hint[512];
+    wxtp_tristate ok;
+} check;
+
+typedef struct explanation {
+    check checks[CHECKS];
+    size_t count;
+    bool accepted, would_apply;
+} explanation;
+
+static void keep_check(void *user, const wxtp_push_check *from)
+{
+    explanation *told = user;
+
+    if (told->count == CHECKS)
+        return;
+    check *to = &told->checks[told->count++];
+    ad_copy(to->name, sizeof to->name, from->name);
+    ad_copy(to->detail, sizeof to->detail, from->detail);
+    ad_copy(to->hint, sizeof to->hint, from->hint);
+    to->ok = from->ok;
+}
+
+static void print_checks(ad_app *app, const explanation *told)
+{
+    static const char *const words[] = {"-", "FAIL", "ok"};
+    ad_json json;
+
+    if (!app->json) {
+        for (size_t i = 0; i < told->count; i++) {
+            const check *one = &told->checks[i];
+            fprintf(app->out, "%-4s %-13s ", words[one->ok + 1], one->name);
+            ad_put_text(app->out, one->detail);
+            fputc('\n', app->out);
+        }
+        fprintf(app->out, "It would %s.\n",
+                !told->accepted     ? "be refused"
+                : told->would_apply ? "be applied"
+                                    : "be answered, and change nothing");
+        return;
+    }
+    ad_json_init(&json, app->out);
+    ad_json_object(&json, NULL);
+    ad_json_array(&json, "checks");
+    for (size_t i = 0; i < told->count; i++) {
+        const check *one = &told->checks[i];
+        ad_json_object(&json, NULL);
+        ad_json_string(&json, "name", one->name);
+        if (one->ok < 0)
+            ad_json_null(&json, "ok");
+        else
+            ad_json_bool(&json, "ok", one->ok > 0);
+        ad_json_string(&json, "detail", one->detail);
+        ad_json_string_or_null(&json, "hint", one->hint);
+        ad_json_end_object(&json);
+    }
+    ad_json_end_array(&json);
+    ad_json_bool(&json, "would_apply", told->would_apply);
+    ad_json_end_object(&json);
+    ad_json_line_end(&json);
+}
+
+static int explain(ad_app *app, const char *query, const char *body, size_t len)
+{
+    explanation told = {.count = 0};
+    wxtp_error *error = NULL;
+
+    wxtp_status status = wxtp_push_explain(app->platform, query, body, len, &told.accepted, &told.would_apply,
+                                           keep_check, &told, &error);
+    if (status != WXTP_OK)
+        return ad_fail_take(&app->failure, status, &error);
+    print_checks(app, &told);
+    for (size_t i = 0; !told.accepted && i < told.count; i++) {
+        if (told.checks[i].ok == 0)
+            return ad_fail(&app->failure, AD_EXIT_CREDENTIALS, "signature", told.checks[i].hint,
+                           "the push would be refused: %s: %s", told.checks[i].name, told.checks[i].detail);
+    }
+    return AD_EXIT_OK;
+}
+
 int ad_callback(ad_app *app)
 {
     const char *query = ad_text(app, OPT_QUERY);
@@ -133,8 +218,9 @@ int ad_callback(ad_app *app)
     if (!body)
         return ad_fail_nomem(&app->failure);
     int code = read_body(app, body, &len);
+    query += *query == '?';
     if (code == AD_EXIT_OK)
-        code = receive(app, *query == '?' ? query + 1 : query, body, len);
+        code = ad_given(app, OPT_EXPLAIN) ? explain(app, query, body, len) : receive(app, query, body, len);
     explicit_bzero(body, len);
     free(body);
     return code;

@@ -299,6 +299,44 @@ int ad_tenant_set(ad_app *app)
                              : ad_fail_take(&app->failure, status, &error);
 }
 
+int ad_tenant_reconnect(ad_app *app)
+{
+    const char *appid = app->line.args[0];
+    wxtp_tenant *tenant = NULL;
+    wxtp_error *error = NULL;
+    int64_t expires_in_s = 0;
+    char *url = NULL;
+    ad_json json;
+
+    wxtp_status status = wxtp_tenant_get(app->platform, appid, &tenant, &error);
+    /* A cloud account with the platform's token is the platform's to authorize. */
+    bool alone = status == WXTP_OK && wxtp_tenant_credential(tenant) != WXTP_CREDENTIAL_AUTHORIZER &&
+                 strcmp(wxtp_tenant_basis(tenant), "profile") != 0 && !wxtp_tenant_has_profile(tenant);
+    wxtp_tenant_free(tenant);
+    if (alone)
+        return ad_fail_usage(&app->failure,
+                             "it is called with a credential of its own, and needs no authorization",
+                             "%s does not authorize a platform", appid);
+    if (status == WXTP_OK)
+        status = wxtp_authorize_url(app->platform, ad_text(app, OPT_REDIRECT_URI), ad_given(app, OPT_MOBILE),
+                                    0, appid, &url, &expires_in_s, &error);
+    if (status != WXTP_OK)
+        return ad_fail_take(&app->failure, status, &error);
+    if (app->json) {
+        ad_json_init(&json, app->out);
+        ad_json_object(&json, NULL);
+        ad_json_string(&json, "tenant", appid);
+        ad_json_string(&json, "url", url);
+        ad_json_int(&json, "expires_in", expires_in_s);
+        ad_json_end_object(&json);
+        ad_json_line_end(&json);
+    } else {
+        fprintf(app->out, "%s\n", url);
+    }
+    wxtp_free(url);
+    return AD_EXIT_OK;
+}
+
 int ad_check_tenant_remove(ad_app *app)
 {
     return ad_ask_check(app);

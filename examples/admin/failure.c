@@ -55,8 +55,8 @@ static const char *usual_hint(const char *kind)
         {"partial", "see the openids in the result, or write them to a file with --rejects"},
         {"suspect_list", "check that the list belongs to this account"},
         {"unknown_tenant", "wxtp-admin tenant list shows the tenants that are known"},
-        {"unauthorized", "let the merchant authorize the platform: wxtp-admin authorize-url"},
-        {"reauthorization_required", "let the merchant authorize again: wxtp-admin authorize-url"},
+        {"unauthorized", "let the merchant authorize the platform again: wxtp-admin tenant reconnect"},
+        {"reauthorization_required", "let the merchant authorize again: wxtp-admin tenant reconnect"},
     };
 
     for (size_t i = 0; i < sizeof hints / sizeof hints[0]; i++) {
@@ -128,10 +128,20 @@ int ad_fail_interrupted(ad_failure *failure)
 
 int ad_exit_of_reason(const char *reason)
 {
-    if (strcmp(reason, "reauthorization_required") == 0)
-        return AD_EXIT_CREDENTIALS;
-    if (strcmp(reason, "quota_exhausted") == 0)
-        return AD_EXIT_LIMIT;
+    static const struct {
+        const char *reason;
+        int code;
+    } others[] = {{"reauthorization_required", AD_EXIT_CREDENTIALS},
+                  {"credentials", AD_EXIT_CREDENTIALS},
+                  {"ticket", AD_EXIT_CREDENTIALS},
+                  {"configuration", AD_EXIT_CREDENTIALS},
+                  {"quota_exhausted", AD_EXIT_LIMIT},
+                  {"quota", AD_EXIT_LIMIT}};
+
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        if (strcmp(others[i].reason, reason) == 0)
+            return others[i].code;
+    }
     return AD_EXIT_REFUSED;
 }
 

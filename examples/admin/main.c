@@ -1,5 +1,6 @@
 /* wxtp-admin: administers the tenants of a WeChat third-party platform. */
 #include "commands.h"
+#include "curl.h"
 #include "database.h"
 #include "last_words.h"
 #include "output.h"
@@ -92,12 +93,16 @@ static int run_command(ad_app *app)
 
     if (code == AD_EXIT_OK && app->line.command->check)
         code = app->line.command->check(app);
+    if (code == AD_EXIT_OK && ad_given(app, OPT_OUTPUT_CURL))
+        code = ad_curl_check(app);
     if (code != AD_EXIT_OK)
         return code;
     code = open_for(app, app->line.command);
     if (code == AD_EXIT_OK && ad_signal_seen())
         code = ad_fail_interrupted(&app->failure);
-    return code == AD_EXIT_OK ? app->line.command->run(app) : code;
+    if (code != AD_EXIT_OK)
+        return code;
+    return ad_given(app, OPT_OUTPUT_CURL) ? ad_curl_run(app) : app->line.command->run(app);
 }
 
 static int run_line(ad_app *app, int argc, char **argv)

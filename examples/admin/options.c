@@ -91,10 +91,12 @@ static int parse_number(const parser *p, const ad_option *option, const char *fr
     double unit = seconds ? 1000 : 1;
     const char *digits = seconds ? "0123456789." : "0123456789";
 
-    if (*text && text[strspn(text, digits)] == '\0' && *text != '.') {
+    const char *unsigned_text = text + (option->least < 0 && *text == '-');
+
+    if (*unsigned_text && unsigned_text[strspn(unsigned_text, digits)] == '\0' && *unsigned_text != '.') {
         double value = strtod(text, &end) * unit; /* exact up to 2^53, and the range is smaller */
         if (*end == '\0' && value >= (double)option->least && value <= (double)option->most) {
-            p->line->number[option->id] = (int64_t)(value + 0.5);
+            p->line->number[option->id] = (int64_t)(value < 0 ? value - 0.5 : value + 0.5);
             return AD_EXIT_OK;
         }
     }

@@ -21,6 +21,7 @@ typedef enum ad_option_id {
     OPT_QUIET,
     OPT_VERBOSE,
     OPT_NO_COLOR,
+    OPT_OUTPUT_CURL,
     OPT_HELP,
     OPT_VERSION,
     OPT_GLOBALS, /* how many those are */
@@ -60,6 +61,10 @@ typedef enum ad_option_id {
     OPT_SINCE,
     OPT_FAILED,
     OPT_NEW_KEY_FILE,
+    OPT_FOR_MERCHANT,
+    OPT_EXPLAIN,
+    OPT_FOLLOW,
+    OPT_ERRCODE,
     OPT_CALLBACK_LISTEN,
     OPT_CONSOLE_LISTEN,
     OPT_COUNT

@@ -118,6 +118,18 @@ void ad_field_time(const ad_app *app, const char *name, int64_t wall_ms)
     ad_field(app, name, *text ? text : "-");
 }
 
+void ad_hex(const void *bytes, size_t len, char *hex)
+{
+    static const char digits[] = "0123456789abcdef";
+    const unsigned char *from = bytes;
+
+    for (size_t i = 0; i < len; i++) {
+        *hex++ = digits[from[i] >> 4];
+        *hex++ = digits[from[i] & 15];
+    }
+    *hex = '\0';
+}
+
 void ad_list_init(ad_list *list, ad_app *app, const char *name, const char *const *headings, size_t columns)
 {
     memset(list, 0, sizeof *list);

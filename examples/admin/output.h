@@ -19,6 +19,10 @@ void ad_field(const ad_app *app, const char *name, const char *value);
 void ad_field_int(const ad_app *app, const char *name, int64_t value);
 void ad_field_time(const ad_app *app, const char *name, int64_t wall_ms);
 
+enum { AD_PUSH_ID = 12 }; /* digits of a push's id that people are shown */
+/* Two digits a byte, and a NUL. */
+void ad_hex(const void *bytes, size_t len, char *hex);
+
 /* A list in the form that was asked for. Nothing is written before its first row, or its end. */
 typedef struct ad_list {
     ad_app *app;

@@ -25,6 +25,33 @@ WXTP_API wxtp_status wxtp_call(wxtp_platform *platform, const char *appid, const
                                size_t len, char **answer, wxtp_error **error);
 
 /**
+ * What a call of the catalog would send, for who wants to make it by hand: nothing is sent, no token is read.
+ *
+ * @param appid the tenant. @param call a name of the catalog.
+ * @param openids, count for a call that takes a list: what goes into it, 1 to as many as one call takes.
+ * @param body for a call that takes none: UTF-8 JSON; else NULL.
+ * @param url receives the URL, in which `$TOKEN` stands for the token, where the call takes one. @param sent
+ * receives the body, which goes with POST as application/json. Both are freed by ::wxtp_free.
+ * @return WXTP_OK; WXTP_ERR_REFUSED (kind `unknown_tenant`), no other condition of the gate is asked;
+ * WXTP_ERR_NOT_FOUND for an unknown call; WXTP_ERR_INVALID; WXTP_ERR_AMBIGUOUS; the store's. Blocking: store.
+ * Since: 0.1.0.
+ */
+WXTP_API wxtp_status wxtp_call_preview(wxtp_platform *platform, const char *appid, const char *call,
+                                       const char *const *openids, size_t count, const char *body, char **url,
+                                       char **sent, wxtp_error **error);
+/**
+ * As ::wxtp_call_preview, for calls of the platform itself that hold no secret but the component's token.
+ *
+ * @param call `api_create_preauthcode` or `api_get_authorizer_info`. @param appid whom the latter asks about;
+ * else NULL.
+ * @param url, sent as there.
+ * @return WXTP_OK; WXTP_ERR_NOT_FOUND for another call; WXTP_ERR_INVALID; the component's. Blocking: no.
+ * Since: 0.1.0.
+ */
+WXTP_API wxtp_status wxtp_platform_preview(wxtp_platform *platform, const char *call, const char *appid,
+                                           char **url, char **sent, wxtp_error **error);
+
+/**
  * Visits the merchant's blacklist, one page after another.
  *
  * @param each returns false to stop; `openid` is borrowed for the visit. @param user handed to it.

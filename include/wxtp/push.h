@@ -28,6 +28,32 @@ typedef struct wxtp_push wxtp_push;
 WXTP_API wxtp_status wxtp_push_receive(wxtp_platform *platform, const char *query, const void *body,
                                        size_t len, wxtp_push **push, wxtp_error **error);
 
+/** One check of a push. Made by the library; it may grow at its end. */
+typedef struct wxtp_push_check {
+    const char
+        *name; /**< "query", "body_size", "xml", "signature", "base64", "key", "padding", "length", "appid",
+                  "inner_xml", "event_appid", "age", "already_seen", "effect", in this order */
+    wxtp_tristate ok;   /**< 1, 0, or -1 where an earlier one failed */
+    const char *detail; /**< what was seen, or what is wrong; never a secret */
+    const char *hint;   /**< the setting to change; "" where all is well */
+} wxtp_push_check;
+/**
+ * Tells check by check whether ::wxtp_push_receive would take a push, without taking it: nothing is stored.
+ *
+ * @param query the query string, without "?". @param body, len the body's bytes, of any size.
+ * @param accepted receives whether it is authentic, and so would be answered; may be NULL.
+ * @param would_apply receives whether it would change anything; may be NULL. The checks "age", "already_seen"
+ * and "effect" speak of this alone.
+ * @param each visited once for each check; borrowed for the visit; may be NULL. @param user handed to it.
+ * @return WXTP_OK whatever the push; WXTP_ERR_CONFIGURATION or WXTP_ERR_AMBIGUOUS without a component; the
+ * store's. Blocking: on the store, and on the network where an event's order can only be told by asking.
+ * Since: 0.1.0. Source: WXBizMsgCrypt.
+ */
+WXTP_API wxtp_status wxtp_push_explain(wxtp_platform *platform, const char *query, const void *body,
+                                       size_t len, bool *accepted, bool *would_apply,
+                                       void (*each)(void *user, const wxtp_push_check *check), void *user,
+                                       wxtp_error **error);
+
 typedef enum wxtp_exchange {
     WXTP_EXCHANGE_NONE = 0, /**< the push brought no code */
     WXTP_EXCHANGE_DONE = 1,
@@ -86,6 +112,20 @@ WXTP_API const char *wxtp_push_reply(const wxtp_push *push);
  * push. Blocking: no. Since: 0.1.0.
  */
 WXTP_API const char *wxtp_push_field(const wxtp_push *push, const char *name);
+/**
+ * Visits the pushes that were received, oldest first: the last `limit` of those since `since_ms`. Each is on
+ * record once, however often WeChat sent it; what was not authentic is not on record. Kept for the setting
+ * pushes_days.
+ *
+ * @param appid NULL: whomever they are about. @param since_ms when they were received: wall time in ms since
+ * 1970; 0: all. @param limit 1 to 10,000.
+ * @param each returns false to stop; `row` is borrowed for the visit, its digest is ::wxtp_push_id in binary.
+ * @param user handed to it.
+ * @return WXTP_OK; WXTP_ERR_INVALID; the component's; the store's. Blocking: store. Since: 0.1.0.
+ */
+WXTP_API wxtp_status wxtp_push_list(wxtp_platform *platform, const char *appid, int64_t since_ms,
+                                    size_t limit, bool (*each)(void *user, const wxtp_push_row *row),
+                                    void *user, wxtp_error **error);
 /**
  * Frees a push and zeroes it; NULL does nothing. Before ::wxtp_platform_close.
  * Blocking: no. Since: 0.1.0.

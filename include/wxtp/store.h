@@ -105,6 +105,7 @@ typedef struct wxtp_tenant_row {
     wxtp_tristate observed_certified; /* own and cloud: what WeChat's answers showed */
     int64_t profile_ms;               /* when the profile was last read; 0 never */
     int64_t status_ms;                /* when the status was last confirmed by WeChat or a push */
+    const char *status_source;        /* by which: "push EVENT ID", the name of a call, "operator" */
     int64_t event_time_s;             /* WeChat's time of the newest event applied; orders pushes */
     wxtp_blob appsecret;              /* own: sealed */
     const char *token_file;           /* cloud: path of the cloudbase token; "" = no token parameter */
@@ -178,6 +179,7 @@ typedef struct wxtp_code_row {
     wxtp_code_state state;
     int64_t create_time_s; /* of the push that brought it; 0 where an operator did */
     int64_t received_ms, expires_ms;
+    const char *source; /* "push EVENT ID"; "" where an operator brought it */
 } wxtp_code_row;
 
 /** The holder of leases: this open store handle. Backends make it up and know when it died. */
@@ -186,6 +188,25 @@ typedef struct wxtp_lease {
     int64_t fence;         /* one more at each take of this name, for ever */
     int64_t until_boot_ms; /* boot time at which it runs out */
 } wxtp_lease;
+
+/** A push that was remembered, and what became of it. */
+typedef struct wxtp_push_row {
+    const char *platform;
+    wxtp_blob digest;      /* of the decrypted text; with platform the key */
+    const char *event;     /* InfoType or MsgType */
+    const char *appid;     /* whom it is about; "" where it names nobody */
+    int64_t create_time_s; /* WeChat's CreateTime; 0 where it has none */
+    int64_t received_ms;
+    bool applied;
+    const char *why; /* where it was not applied */
+} wxtp_push_row;
+
+typedef struct wxtp_push_filter {
+    const char *platform;
+    const char *appid; /* NULL: any */
+    int64_t since_ms;
+    size_t limit; /* the last so many, oldest first */
+} wxtp_push_filter;
 
 typedef enum wxtp_job_state {
     WXTP_JOB_BUILDING = 0,
@@ -297,7 +318,9 @@ typedef struct wxtp_audit_row {
     int64_t errcode; /* WeChat's; 0 ok; -1 with an errmsg where no answer came */
     const char *errmsg, *rid;
     int64_t duration_ms;
-    int64_t token_generation;
+    int64_t token_generation; /* that it was made with */
+    int64_t made_generation;  /* that its answer made; 0 none */
+    const char *source;       /* what brought it about: of an exchange, what brought the code */
 } wxtp_audit_row;
 
 typedef struct wxtp_audit_filter {
@@ -305,7 +328,17 @@ typedef struct wxtp_audit_filter {
     const char *appid;    /* NULL: any */
     int64_t since_ms;
     size_t limit; /* the last so many, oldest first */
+    bool by_errcode;
+    int64_t errcode; /* with `by_errcode`: only rows of this one */
 } wxtp_audit_filter;
+
+/** Which call made a token. */
+typedef struct wxtp_maker_filter {
+    const char *platform, *appid;
+    int64_t before_id;  /* only rows with a smaller id */
+    int64_t generation; /* that it made; 0: any */
+    const char *call;   /* NULL: any */
+} wxtp_maker_filter;
 
 /** What `prune` deletes: rows older than these times. 0 keeps all of a kind. */
 typedef struct wxtp_prune {
@@ -500,6 +533,22 @@ typedef struct wxtp_store_ops {
     wxtp_status (*snapshot_put)(wxtp_tx *tx, const wxtp_snapshot_row *row);
     wxtp_status (*snapshot_part_get)(wxtp_tx *tx, const char *job_id, int64_t part, wxtp_blob *marks);
     wxtp_status (*snapshot_part_put)(wxtp_tx *tx, const char *job_id, int64_t part, wxtp_blob marks);
+
+    /** Writes what became of a push that is remembered, all but `received_ms`; WXTP_ERR_NOT_FOUND else. */
+    wxtp_status (*push_note)(wxtp_tx *tx, const wxtp_push_row *row);
+    /** WXTP_ERR_NOT_FOUND also for one of which nothing was noted. */
+    wxtp_status (*push_get)(wxtp_tx *tx, const char *platform, wxtp_blob digest, wxtp_push_row *row);
+    /** In the order of `received_ms`; those of which nothing was noted are left out. */
+    wxtp_status (*push_list)(wxtp_tx *tx, const wxtp_push_filter *filter,
+                             bool (*each)(void *user, const wxtp_push_row *row), void *user);
+
+    /** Rows of `platform` and of "" with id > after_id, in order of id. */
+    wxtp_status (*audit_after)(wxtp_tx *tx, const char *platform, int64_t after_id, size_t limit,
+                               bool (*each)(void *user, const wxtp_audit_row *row), void *user);
+    /** The newest row of `platform` or of "" with this rid. */
+    wxtp_status (*audit_by_rid)(wxtp_tx *tx, const char *platform, const char *rid, wxtp_audit_row *row);
+    /** The newest row that made a token and fits the filter. */
+    wxtp_status (*audit_maker)(wxtp_tx *tx, const wxtp_maker_filter *filter, wxtp_audit_row *row);
 } wxtp_store_ops;
 
 /** Every backend's handle begins with this. */

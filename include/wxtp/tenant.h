@@ -130,6 +130,48 @@ typedef struct wxtp_verdict_on_call {
  */
 WXTP_API wxtp_status wxtp_tenant_check(wxtp_platform *platform, const char *appid, const char *call,
                                        wxtp_verdict_on_call *verdict, wxtp_error **error);
+/** One condition of a call. Made by the library; it may grow at its end. */
+typedef struct wxtp_condition {
+    const char *name; /**< "tenant_known", "authorized", "account_active", "account_type", "permission_set",
+                         "certified", "not_refused", "quota", "supported", "token", in this order */
+    wxtp_tristate holds; /**< 1, 0, or -1 where nothing can be said, the tenant being unknown */
+    const char *value;   /**< what is known, in words */
+    const char *source;  /**< what taught it: "push EVENT ID" (see ::wxtp_push_list), the name of a call,
+                            "operator",  "errcode N of CALL"; "" where that is not on record */
+    int64_t read_ms;     /**< when: wall time in ms since 1970; 0 where that is not on record */
+} wxtp_condition;
+/**
+ * The gate, dry, with every condition: whether a call would be allowed for a tenant, and why.
+ *
+ * @param call a name of the catalog.
+ * @param ask goes the way of the call up to the request itself, so that the answer is what the call would
+ * meet: an authorization code that waits is exchanged, facts that are too old are read again, a token that is
+ * due is renewed; no business call is made. Without, the store alone is read.
+ * @param verdict receives the word; set its struct_size first. Besides the gate's reasons, where the token
+ * stands in the way, `reason` is the kind of that error, as in `credentials` or `ticket`.
+ * @param each visited once for each condition; borrowed for the visit; may be NULL. @param user handed to it.
+ * @return WXTP_OK, whatever the verdict; WXTP_ERR_NOT_FOUND for an unknown call; WXTP_ERR_AMBIGUOUS; the
+ * store's; with `ask` the network's, where no verdict can be given. Blocking: store, with `ask` network.
+ * Since: 0.1.0. Source: as of ::wxtp_tenant_check.
+ */
+WXTP_API wxtp_status wxtp_tenant_explain(wxtp_platform *platform, const char *appid, const char *call,
+                                         bool ask, wxtp_verdict_on_call *verdict,
+                                         void (*each)(void *user, const wxtp_condition *condition),
+                                         void *user, wxtp_error **error);
+/**
+ * A message for the merchant that can be sent as it is: what is missing, and the page and the box to tick.
+ *
+ * @param call a name of the catalog.
+ * @param reason of a verdict; "" where the call is allowed.
+ * @param language "zh" or "en". @param account the account's name or appid, to be named in it.
+ * @param message receives it, several lines of UTF-8; freed by ::wxtp_free.
+ * @return WXTP_OK, also for reasons that the merchant can do nothing about, which the message says;
+ * WXTP_ERR_INVALID; WXTP_ERR_NOT_FOUND for an unknown call. Blocking: no. Since: 0.1.0.
+ * Source: the authorization page and the pages of mp.weixin.qq.com.
+ */
+WXTP_API wxtp_status wxtp_merchant_message(wxtp_platform *platform, const char *call, const char *reason,
+                                           const char *language, const char *account, char **message,
+                                           wxtp_error **error);
 /**
  * Visits the names of all calls of the catalog.
  *

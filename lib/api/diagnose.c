@@ -292,8 +292,8 @@ static void check_api_with_token(const doctor *d)
         say_error(d, "api", WXTP_CHECK_FAIL, &err);
         return;
     }
-    if (wx_send_platform(d->op, WX_API_CREATE_PREAUTHCODE, "", wx_buf_str(&body), "pre_auth_code", NULL, 0,
-                         true, &answer, &err) == WX_SENT_OK) {
+    if (wx_send_platform(d->op, WX_API_CREATE_PREAUTHCODE, (wx_about){.appid = ""}, wx_buf_str(&body),
+                         "pre_auth_code", NULL, 0, true, &answer, &err) == WX_SENT_OK) {
         say(d, "api", WXTP_CHECK_OK, d->core->settings.api_base, "");
     } else {
         say_api_error(d, &err);

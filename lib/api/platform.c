@@ -441,8 +441,8 @@ static wxtp_status make_link(wx_op *op, const link_wanted *want, char **url, int
         !wx_buf_text(&body, "}")) {
         return wx_fail_nomem(err);
     }
-    if (wx_send_platform(op, WX_API_CREATE_PREAUTHCODE, "", wx_buf_str(&body), "pre_auth_code", NULL, 0, true,
-                         &answer, err) != WX_SENT_OK) {
+    if (wx_send_platform(op, WX_API_CREATE_PREAUTHCODE, (wx_about){.appid = ""}, wx_buf_str(&body),
+                         "pre_auth_code", NULL, 0, true, &answer, err) != WX_SENT_OK) {
         return err->status;
     }
     const char *code = wx_json_str(answer.json, "pre_auth_code");

@@ -2,10 +2,11 @@
 #include <string.h>
 
 #include "api/handle.h"
+#include "domain/storage.h"
 #include "flow/inbound.h"
 #include "flow/push_state.h"
 
-enum { BODY_MAX = 1024 * 1024 };
+enum { BODY_MAX = 1024 * 1024, ROWS_MAX = 10000 };
 
 static wxtp_status receive(wx_op *op, const char *query, const void *body, size_t len, wxtp_push **push,
                            wx_err *err)
@@ -48,6 +49,38 @@ wxtp_status wxtp_push_finish(wxtp_platform *platform, wxtp_push *push, int64_t w
     if (exchange) {
         *exchange = outcome;
     }
+    return wx_leave(&door, status, &err, error);
+}
+
+static wxtp_status list(wx_core *core, const wxtp_push_filter *filter,
+                        bool (*each)(void *user, const wxtp_push_row *row), void *user, wx_err *err)
+{
+    WX_AUTO_SCOPE scope = {0};
+    wxtp_status status = wx_need_component(core, err);
+    if (status == WXTP_OK) {
+        status = wx_scope_begin(&scope, core, WXTP_TX_READ, err);
+    }
+    if (status != WXTP_OK) {
+        return status;
+    }
+    status = wx_ops(core)->push_list(scope.tx, filter, each, user);
+    return status == WXTP_OK ? status : wx_store_fail(core, scope.tx, status, "list the pushes", err);
+}
+
+wxtp_status wxtp_push_list(wxtp_platform *platform, const char *appid, int64_t since_ms, size_t limit,
+                           bool (*each)(void *user, const wxtp_push_row *row), void *user, wxtp_error **error)
+{
+    wx_err err = {0};
+    wx_door door;
+    if (wx_enter(&door, platform, &err) != WXTP_OK) {
+        return wx_turned_away(platform, &err, error);
+    }
+    const wxtp_push_filter filter = {
+        .platform = door.op.core->settings.component, .appid = appid, .since_ms = since_ms, .limit = limit};
+    wxtp_status status = each && limit > 0 && limit <= ROWS_MAX
+                             ? list(door.op.core, &filter, each, user, &err)
+                             : wx_fail(&err, WXTP_ERR_INVALID,
+                                       "pushes: a visitor and a limit from 1 to %d are needed", ROWS_MAX);
     return wx_leave(&door, status, &err, error);
 }
 

@@ -31,7 +31,7 @@ static wxtp_status store_code(wx_core *core, const char *code, wx_err *err)
     WX_AUTO_SCOPE scope = {0};
     wxtp_status status = wx_scope_begin(&scope, core, WXTP_TX_SYNC, err);
     if (status == WXTP_OK) {
-        status = wx_code_put(core, scope.tx, code, "", 0, wx_wall_ms(core) + CODE_LIFE_MS, err);
+        status = wx_code_put(core, scope.tx, code, "", 0, wx_wall_ms(core) + CODE_LIFE_MS, "", err);
     }
     return status == WXTP_OK ? wx_scope_commit(&scope, err) : status;
 }
@@ -154,6 +154,7 @@ static void enter_declared(const declared *what, wxtp_tenant_row *row, int64_t n
     row->credential = what->credential;
     row->status = WXTP_TENANT_AUTHORIZED;
     row->status_ms = now_ms;
+    row->status_source = WX_SOURCE_OPERATOR;
     row->updated_ms = now_ms;
     if (what->account != WXTP_ACCOUNT_UNKNOWN) {
         row->account = what->account;

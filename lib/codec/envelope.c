@@ -146,17 +146,26 @@ static uint32_t network_order(const unsigned char *bytes)
     return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | (uint32_t)bytes[3];
 }
 
+/* Decodes and decrypts into `bytes`, padding and all. */
+static wx_envelope_fault decrypt(const unsigned char key[WX_AES_KEY_LEN], const char *base64,
+                                 size_t base64_len, wx_buf *bytes)
+{
+    if (!base64 || !wx_base64_decode(bytes, base64, base64_len)) {
+        return bytes->failed ? WX_ENVELOPE_NOMEM : WX_ENVELOPE_BASE64;
+    }
+    return bytes->len == 0 || bytes->len % CIPHER_BLOCK != 0 || !cipher(key, bytes, 0) ? WX_ENVELOPE_DECRYPT
+                                                                                       : WX_ENVELOPE_OK;
+}
+
 wx_envelope_fault wx_envelope_open(const unsigned char key[WX_AES_KEY_LEN], const char *appid,
                                    const char *base64, size_t base64_len, wx_buf *plain)
 {
     assert(key && appid && plain);
     WX_AUTO_BUF sealed;
     wx_buf_init(&sealed, plain->allocator, base64_len);
-    if (!base64 || !wx_base64_decode(&sealed, base64, base64_len)) {
-        return sealed.failed ? WX_ENVELOPE_NOMEM : WX_ENVELOPE_BASE64;
-    }
-    if (sealed.len == 0 || sealed.len % CIPHER_BLOCK != 0 || !cipher(key, &sealed, 0)) {
-        return WX_ENVELOPE_DECRYPT;
+    const wx_envelope_fault fault = decrypt(key, base64, base64_len, &sealed);
+    if (fault != WX_ENVELOPE_OK) {
+        return fault;
     }
     const unsigned char *bytes = (const unsigned char *)sealed.data;
     size_t len = unpadded(bytes, sealed.len);
@@ -176,6 +185,20 @@ wx_envelope_fault wx_envelope_open(const unsigned char key[WX_AES_KEY_LEN], cons
         return WX_ENVELOPE_APPID;
     }
     return wx_buf_add(plain, bytes + before, message_len) ? WX_ENVELOPE_OK : WX_ENVELOPE_NOMEM;
+}
+
+bool wx_envelope_key_fits(const unsigned char key[WX_AES_KEY_LEN], const char *appid, const char *base64,
+                          size_t base64_len, const wxtp_allocator *allocator)
+{
+    static const char begin[] = "<xml";
+    const size_t before = RANDOM_LEN + LENGTH_LEN;
+    WX_AUTO_BUF bytes;
+    wx_buf_init(&bytes, allocator, base64_len);
+    if (decrypt(key, base64, base64_len, &bytes) != WX_ENVELOPE_OK) {
+        return false;
+    }
+    return (bytes.len >= before + strlen(begin) && memcmp(bytes.data + before, begin, strlen(begin)) == 0) ||
+           (*appid && memmem(bytes.data, bytes.len, appid, strlen(appid)));
 }
 
 bool wx_envelope_seal(const unsigned char key[WX_AES_KEY_LEN], const char *appid, const char *message,

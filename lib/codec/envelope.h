@@ -33,6 +33,10 @@ bool wx_push_signature_ok(const char *token, const char *timestamp, const char *
 /* Decrypts; `plain` gets the message alone. The signature is checked by the caller first. */
 wx_envelope_fault wx_envelope_open(const unsigned char key[WX_AES_KEY_LEN], const char *appid,
                                    const char *base64, size_t base64_len, wx_buf *plain);
+/* Whether a text that does not open was sealed with this key all the same: parts of a message are seen in it.
+ */
+bool wx_envelope_key_fits(const unsigned char key[WX_AES_KEY_LEN], const char *appid, const char *base64,
+                          size_t base64_len, const wxtp_allocator *allocator);
 /* `random16` NULL: fresh random bytes. `base64` gets the Encrypt text. */
 bool wx_envelope_seal(const unsigned char key[WX_AES_KEY_LEN], const char *appid, const char *message,
                       size_t len, const unsigned char *random16, wx_buf *base64);

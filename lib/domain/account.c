@@ -150,8 +150,8 @@ wxtp_status wx_info_read(wx_op *op, const char *appid, wx_info *info, wx_err *er
     }
     WX_AUTO_ANSWER answer = {0};
     info->sent_ms = wx_wall_ms(core);
-    wx_sent sent = wx_send_platform(op, WX_API_GET_AUTHORIZER_INFO, appid, wx_buf_str(&body),
-                                    "authorizer_info", NULL, 0, true, &answer, err);
+    wx_sent sent = wx_send_platform(op, WX_API_GET_AUTHORIZER_INFO, (wx_about){.appid = appid},
+                                    wx_buf_str(&body), "authorizer_info", NULL, 0, true, &answer, err);
     if (sent == WX_SENT_OK) {
         return read_answer(core, answer.json, info, err);
     }
@@ -268,6 +268,7 @@ static void enter_status(entering *self, wxtp_tenant_row *row)
         row->status = status_when_authorized(self, stored);
     }
     row->status_ms = self->info->sent_ms;
+    row->status_source = wx_catalog_platform(WX_API_GET_AUTHORIZER_INFO)->name;
     if (row->status == WXTP_TENANT_AUTHORIZED && stored != WXTP_TENANT_AUTHORIZED) {
         self->change->repaired = true;
     }
@@ -451,8 +452,8 @@ static wxtp_status read_page(wx_op *op, int64_t offset, wx_list_visitor *each, v
         !wx_buf_printf(&body, ",\"offset\":%lld,\"count\":%d}", (long long)offset, LIST_PAGE)) {
         return wx_fail_nomem(err);
     }
-    wx_sent sent = wx_send_platform(op, WX_API_GET_AUTHORIZER_LIST, "", wx_buf_str(&body), "total_count",
-                                    NULL, 0, true, &answer, err);
+    wx_sent sent = wx_send_platform(op, WX_API_GET_AUTHORIZER_LIST, (wx_about){.appid = ""},
+                                    wx_buf_str(&body), "total_count", NULL, 0, true, &answer, err);
     if (sent != WX_SENT_OK) {
         return err->status;
     }

@@ -40,8 +40,9 @@ static wxtp_status bad_code(const char *appid, wx_err *err)
     wx_fail(err, WXTP_ERR_CREDENTIALS, "WeChat calls the authorization code wrong, used up or expired");
     wx_err_hint(
         err,
-        "Have the merchant open a new authorization link (wxtp-admin authorize-url); a code serves once and "
-        "for a limited time.");
+        "Have the merchant open a new authorization link (wxtp-admin %s%s); a code serves once and for a "
+        "limited time.",
+        appid[0] ? "tenant reconnect " : "authorize-url", appid);
     wx_err_tenant(err, appid);
     err->errcode = errcode;
     wx_copy(err->rid, sizeof(err->rid), rid);
@@ -178,7 +179,8 @@ static wx_sent query_auth(wx_code_work *work, wx_granted *granted, wx_err *err)
     }
     granted->sent_ms = wx_wall_ms(core);
     const char *const secrets[] = {work->code};
-    const wx_sent sent = wx_send_platform(work->op, WX_API_QUERY_AUTH, work->appid, wx_buf_str(&body),
+    const wx_about about = {.appid = work->appid, .success_is_told = true};
+    const wx_sent sent = wx_send_platform(work->op, WX_API_QUERY_AUTH, about, wx_buf_str(&body),
                                           "authorization_info", secrets, 1, false, &answer, err);
     return sent == WX_SENT_OK ? read_granted(core, &answer, granted, err) : sent;
 }
@@ -203,6 +205,7 @@ static bool enter_granted(void *user, wxtp_tenant_row *row)
     }
     row->status = WXTP_TENANT_AUTHORIZED;
     row->status_ms = self->now_ms;
+    row->status_source = wx_catalog_platform(WX_API_QUERY_AUTH)->name;
     if (row->event_time_s < create_time_s) {
         row->event_time_s = create_time_s;
     }
@@ -232,6 +235,16 @@ static wxtp_status put_tenant(wx_code_work *work, wxtp_tx *tx, const wx_granted 
                : wx_store_fail(core, tx, status, "end the kept refusals", err);
 }
 
+static wxtp_status note_made(wx_code_work *work, wxtp_tx *tx, const char *appid, wx_err *err)
+{
+    wx_core *core = work->op->core;
+    wxtp_token_row token = {0};
+    const wxtp_status status =
+        wx_ops(core)->token_get(tx, &(wxtp_token_key){core->settings.component, appid}, &token);
+    work->made_generation = token.generation;
+    return status == WXTP_OK ? status : wx_store_fail(core, tx, status, "read the token", err);
+}
+
 /* The pair, the tenant and the code's end: one transaction, synced before anyone gets the token. */
 static wxtp_status install(wx_code_work *work, const wx_granted *granted, wx_err *err)
 {
@@ -242,6 +255,9 @@ static wxtp_status install(wx_code_work *work, const wx_granted *granted, wx_err
     if (status == WXTP_OK && granted->access) {
         status = wx_token_install(core, scope.tx, component, granted->appid, granted->access,
                                   granted->refresh, granted->sent_ms, granted->expires_in_s, err);
+    }
+    if (status == WXTP_OK && granted->access) {
+        status = note_made(work, scope.tx, granted->appid, err);
     }
     if (status == WXTP_OK) {
         status = put_tenant(work, scope.tx, granted, err);
@@ -339,15 +355,16 @@ static wxtp_status exchange(wx_code_work *work, wx_err *err)
     for (int tries = 1;; tries++) {
         WX_AUTO_GRANTED granted = {0};
         const int64_t began = wx_boot_ms(core);
-        const bool about_known = work->appid[0] != '\0';
         const wx_sent sent = query_auth(work, &granted, err);
         WX_POINT("code.answered");
         if (sent == WX_SENT_OK) {
             const wxtp_status status = install_patiently(work, &granted, err);
-            if (!about_known) { /* the answer told whom the call was about */
-                wx_record_about(work->op, core->settings.component, granted.appid,
-                                wx_catalog_platform(WX_API_QUERY_AUTH)->name, 0, began, NULL);
-            }
+            const wx_record what = {.platform = core->settings.component,
+                                    .appid = granted.appid,
+                                    .call = wx_catalog_platform(WX_API_QUERY_AUTH)->name,
+                                    .made_generation = status == WXTP_OK ? work->made_generation : 0,
+                                    .source = work->source[0] ? work->source : WX_SOURCE_OPERATOR};
+            wx_record_about(work->op, &what, began, NULL);
             return status;
         }
         if (sent == WX_SENT_REFUSED) {

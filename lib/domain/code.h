@@ -6,9 +6,9 @@
 #include "domain/core.h"
 
 /* Stores a code inside the caller's transaction (WXTP_TX_SYNC); one that is known already stays as it is.
- * `appid` "" where it is not known yet. */
+ * `appid` "" where it is not known yet. `source`: the push that brought it, "" where an operator did. */
 wxtp_status wx_code_put(wx_core *core, wxtp_tx *tx, const char *code, const char *appid,
-                        int64_t create_time_s, int64_t expires_ms, wx_err *err);
+                        int64_t create_time_s, int64_t expires_ms, const char *source, wx_err *err);
 /* WXTP_ERR_NOT_FOUND without filling `err` where the code is not known. */
 wxtp_status wx_code_state_get(wx_core *core, wxtp_tx *tx, const char *code, wxtp_code_state *state,
                               wx_err *err);

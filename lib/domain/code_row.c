@@ -49,7 +49,8 @@ wxtp_status wx_code_store(wx_code_work *work, wxtp_tx *tx, wxtp_code_state state
                          .state = state,
                          .create_time_s = work->create_time_s,
                          .received_ms = work->received_ms,
-                         .expires_ms = work->expires_ms};
+                         .expires_ms = work->expires_ms,
+                         .source = work->source};
     const bool open = state == WXTP_CODE_PENDING || state == WXTP_CODE_SENT;
     wxtp_status status = wx_vault_seal(core, "code", row.platform, work->hex, "code",
                                        open ? work->code : NULL, &sealed, &row.code, err);
@@ -81,11 +82,12 @@ wxtp_status wx_code_read(wx_code_work *work, wxtp_tx *tx, wx_err *err)
     work->create_time_s = row.create_time_s;
     work->received_ms = row.received_ms;
     work->expires_ms = row.expires_ms;
+    wx_copy(work->source, sizeof(work->source), row.source);
     return WXTP_OK;
 }
 
 wxtp_status wx_code_put(wx_core *core, wxtp_tx *tx, const char *code, const char *appid,
-                        int64_t create_time_s, int64_t expires_ms, wx_err *err)
+                        int64_t create_time_s, int64_t expires_ms, const char *source, wx_err *err)
 {
     wx_op op = {.core = core};
     wx_code_work work;
@@ -101,6 +103,7 @@ wxtp_status wx_code_put(wx_core *core, wxtp_tx *tx, const char *code, const char
         }
         wx_copy(work.appid, sizeof(work.appid), appid);
         work.create_time_s = create_time_s;
+        wx_copy(work.source, sizeof(work.source), source);
         return wx_code_store(&work, tx, work.state, err);
     }
     if (status != WXTP_ERR_NOT_FOUND) {
@@ -110,6 +113,7 @@ wxtp_status wx_code_put(wx_core *core, wxtp_tx *tx, const char *code, const char
     work.create_time_s = create_time_s;
     work.received_ms = wx_wall_ms(core);
     work.expires_ms = expires_ms;
+    wx_copy(work.source, sizeof(work.source), source);
     return wx_code_store(&work, tx, WXTP_CODE_PENDING, err);
 }
 

@@ -19,8 +19,10 @@ typedef struct wx_code_work {
     char appid[WX_APPID_MAX]; /* "" unknown */
     wxtp_code_state state;
     int64_t create_time_s, received_ms, expires_ms;
-    bool expired;         /* when the lease was taken */
-    bool outcome_unknown; /* an exchange left and may have been carried out */
+    char source[WX_SOURCE_MAX]; /* of the code */
+    int64_t made_generation;    /* of the token that the exchange brought; 0 none yet */
+    bool expired;               /* when the lease was taken */
+    bool outcome_unknown;       /* an exchange left and may have been carried out */
 } wx_code_work;
 
 /* What api_query_auth answered. */

@@ -114,64 +114,64 @@ static const char account_not_active[] = "account_not_active";
 static const char not_certified[] = "not_certified";
 
 static const struct {
+    wx_gate_condition of;
     condition *fails;
     const char *reason;
     const char *hint;       /* a %s is the appid */
     const char *hint_alone; /* for accounts of which no profile is read, where it is another */
 } conditions[] = {
-    {is_unknown, "unknown_tenant",
+    {WX_TENANT_KNOWN, is_unknown, "unknown_tenant",
      "Have the merchant authorize the platform, add the account, or run `wxtp-admin tenant sync` with its "
      "appid if it has "
      "authorized before.",
      NULL},
-    {is_other_kind, wrong_account_type,
+    {WX_ACCOUNT_TYPE, is_other_kind, wrong_account_type,
      "Only official accounts (service or subscription) can make this call; use the appid of the merchant's "
      "official "
      "account.",
      NULL},
-    {is_unauthorized, unauthorized,
-     "Have the merchant authorize the platform again (wxtp-admin authorize-url); if it has, run `wxtp-admin "
-     "tenant sync %s`.",
+    {WX_AUTHORIZED, is_unauthorized, unauthorized,
+     "Have the merchant authorize the platform again (wxtp-admin tenant reconnect %s); if it has, run "
+     "`wxtp-admin tenant sync %s`.",
      NULL},
-    {needs_authorization, reauthorization_required,
-     "Have the merchant authorize again (wxtp-admin authorize-url), adding or removing a permission set, "
-     "else WeChat sends "
-     "no event.",
+    {WX_AUTHORIZED, needs_authorization, reauthorization_required,
+     "Have the merchant authorize again (wxtp-admin tenant reconnect %s), adding or removing a permission "
+     "set, else WeChat sends no event.",
      NULL},
-    {is_inactive, account_not_active,
+    {WX_ACCOUNT_ACTIVE, is_inactive, account_not_active,
      "WeChat has banned, frozen or deregistered the account: the merchant appeals on its page; then run "
      "`wxtp-admin tenant "
      "sync %s`.",
      NULL},
-    {is_restricted, account_not_active,
+    {WX_ACCOUNT_ACTIVE, is_restricted, account_not_active,
      "WeChat restricts the account: see the notices on its page; when that has ended, run `wxtp-admin tenant "
      "sync %s`.",
      "WeChat restricts the account: see the notices on its page; when that has ended, `wxtp-admin tenant set "
      "%s --certified yes` has it tried at once."},
-    {is_unknown_kind, wrong_account_type,
+    {WX_ACCOUNT_TYPE, is_unknown_kind, wrong_account_type,
      "WeChat has not said that it is an official account: run `wxtp-admin tenant sync %s` to read its "
      "profile.",
      NULL},
-    {lacks_set, permission_set_missing, NULL, NULL},
-    {is_uncertified, not_certified,
+    {WX_PERMISSION_SET, lacks_set, permission_set_missing, NULL, NULL},
+    {WX_CERTIFIED, is_uncertified, not_certified,
      "The merchant certifies the account on its page at mp.weixin.qq.com; then `wxtp-admin tenant sync %s`, "
      "or if WeChat's "
      "profile lags, `tenant set %s --certified yes`.",
      "Certify the account on its page at mp.weixin.qq.com, then say so: `wxtp-admin tenant set %s "
      "--certified "
      "yes`."},
-    {is_refused, refused_by_wechat,
+    {WX_NOT_REFUSED, is_refused, refused_by_wechat,
      "WeChat refused this call though the profile allows it; it is probed again later. See `wxtp-admin audit "
      "--tenant %s`, "
      "then `tenant sync %s`.",
      "WeChat refused this call; it is probed again later. See `wxtp-admin audit --tenant %s`; when it is "
      "mended, `tenant set %s --certified yes` has it tried at once."},
-    {is_out_of_quota, quota_exhausted,
+    {WX_QUOTA, is_out_of_quota, quota_exhausted,
      "The account's daily quota is used up: resume after midnight in Beijing, or have it cleared; resuming "
      "by hand sends one "
      "call to see.",
      NULL},
-    {is_unsupported, "not_supported",
+    {WX_SUPPORTED, is_unsupported, "not_supported",
      "WeChat offers no cloud call for this one: add the account as an authorizer or with its own appsecret.",
      NULL},
 };
@@ -184,11 +184,11 @@ static void hint_sets(const wx_gate_facts *facts, char hint[WX_HINT_MAX])
     for (int i = 0; i < WX_API_SETS_MAX && sets[i] != 0 && len < sizeof(numbers) - 16; i++) {
         len += (size_t)snprintf(numbers + len, sizeof(numbers) - len, "%s%d", i ? " or " : "", sets[i]);
     }
-    snprintf(hint, WX_HINT_MAX,
-             "Grant permission set %s: the merchant authorizes again (wxtp-admin authorize-url) and adds or "
-             "removes a set, "
-             "else WeChat sends no event; then `wxtp-admin tenant sync %s`.",
-             numbers, facts->tenant->row.appid);
+    snprintf(
+        hint, WX_HINT_MAX,
+        "Grant permission set %s: the merchant authorizes again (wxtp-admin tenant reconnect %s) and adds "
+        "or removes a set, else WeChat sends no event; then `wxtp-admin tenant sync %s`.",
+        numbers, facts->tenant->row.appid, facts->tenant->row.appid);
 }
 
 /* Puts the appid in the places of %s; a hint that does not fit is cut. */
@@ -227,6 +227,16 @@ const char *wx_gate_judge(const wx_gate_facts *facts, char hint[WX_HINT_MAX])
     return NULL;
 }
 
+bool wx_gate_holds(const wx_gate_facts *facts, wx_gate_condition which)
+{
+    for (size_t i = 0; i < sizeof(conditions) / sizeof(conditions[0]); i++) {
+        if (conditions[i].of == which && conditions[i].fails(facts)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 const char *wx_gate_refused(const wx_tenant *tenant, const wx_api *api, int64_t errcode,
                             char hint[WX_HINT_MAX])
 {
@@ -243,50 +253,61 @@ bool wx_hold_stands(const wxtp_hold_row *hold, int64_t now_ms)
            (hold->interval_ms == 0 || hold->until_ms - now_ms <= hold->interval_ms);
 }
 
-static wxtp_status latest_hold(wx_core *core, wxtp_tx *tx, const wx_tenant *tenant, const char *call,
-                               wxtp_hold_kind kind, int64_t now_ms, int64_t *until_ms, int64_t *errcode,
-                               wx_err *err)
+/* Of this call, or of every call: the one that holds longer. */
+static wxtp_status latest_hold(wx_core *core, wxtp_tx *tx, const wx_gate_facts *facts, wxtp_hold_kind kind,
+                               wxtp_hold_row *latest, wx_err *err)
 {
-    const char *const calls[] = {call, ""};
-    *until_ms = *errcode = 0;
+    const char *const calls[] = {facts->api->name, ""};
+    const wxtp_tenant_row *row = &facts->tenant->row;
+    *latest = (wxtp_hold_row){.until_ms = 0};
     for (size_t i = 0; i < 2; i++) {
         wxtp_hold_row hold = {0};
         const wxtp_status status =
-            wx_ops(core)->hold_get(tx, tenant->row.platform, tenant->row.appid, calls[i], kind, &hold);
+            wx_ops(core)->hold_get(tx, row->platform, row->appid, calls[i], kind, &hold);
         if (status == WXTP_ERR_NOT_FOUND) {
             continue;
         }
         if (status != WXTP_OK) {
             return wx_store_fail(core, tx, status, "read the refusals kept", err);
         }
-        if (wx_hold_stands(&hold, now_ms) && hold.until_ms > *until_ms) {
-            *until_ms = hold.until_ms;
-            *errcode = hold.errcode;
+        if (wx_hold_stands(&hold, facts->now_ms) && hold.until_ms > latest->until_ms) {
+            *latest = hold;
         }
     }
     return WXTP_OK;
 }
 
+wxtp_status wx_gate_read(wx_core *core, wx_gate_facts *facts, wx_err *err)
+{
+    wxtp_hold_row refused;
+    wxtp_hold_row quota;
+    WX_AUTO_SCOPE scope = {0};
+    facts->now_ms = wx_wall_ms(core);
+    if (!facts->tenant) {
+        return WXTP_OK;
+    }
+    wxtp_status status = wx_scope_begin(&scope, core, WXTP_TX_READ, err);
+    if (status == WXTP_OK) {
+        status = latest_hold(core, scope.tx, facts, WXTP_HOLD_REFUSED, &refused, err);
+    }
+    if (status == WXTP_OK) {
+        facts->refused_until_ms = refused.until_ms;
+        facts->refused_since_ms = refused.since_ms;
+        facts->refused_errcode = refused.errcode;
+        status = latest_hold(core, scope.tx, facts, WXTP_HOLD_QUOTA, &quota, err);
+    }
+    if (status == WXTP_OK) {
+        facts->quota_until_ms = quota.until_ms;
+        facts->quota_since_ms = quota.since_ms;
+    }
+    return status;
+}
+
 wxtp_status wx_gate_look(wx_core *core, const wx_tenant *tenant_or_null, const wx_api *api,
                          const char **reason, char hint[WX_HINT_MAX], wx_err *err)
 {
-    wx_gate_facts facts = {.tenant = tenant_or_null, .api = api, .now_ms = wx_wall_ms(core)};
-    int64_t quota_errcode = 0;
-    if (tenant_or_null) {
-        WX_AUTO_SCOPE scope = {0};
-        wxtp_status status = wx_scope_begin(&scope, core, WXTP_TX_READ, err);
-        if (status == WXTP_OK) {
-            status = latest_hold(core, scope.tx, tenant_or_null, api->name, WXTP_HOLD_REFUSED, facts.now_ms,
-                                 &facts.refused_until_ms, &facts.refused_errcode, err);
-        }
-        if (status == WXTP_OK) {
-            status = latest_hold(core, scope.tx, tenant_or_null, api->name, WXTP_HOLD_QUOTA, facts.now_ms,
-                                 &facts.quota_until_ms, &quota_errcode, err);
-        }
-        if (status != WXTP_OK) {
-            return status;
-        }
-    }
-    *reason = wx_gate_judge(&facts, hint);
-    return WXTP_OK;
+    wx_gate_facts facts = {.tenant = tenant_or_null, .api = api};
+    const wxtp_status status = wx_gate_read(core, &facts, err);
+    *reason = status == WXTP_OK ? wx_gate_judge(&facts, hint) : NULL;
+    return status;
 }

@@ -11,9 +11,28 @@ typedef struct wx_gate_facts {
     const wx_api *api;
     int64_t now_ms;
     int64_t refused_until_ms; /* of a kept refusal by WeChat; 0 none; may be probed from then on */
-    int64_t refused_errcode;  /* what WeChat said then */
-    int64_t quota_until_ms;   /* 0 none */
+    int64_t refused_since_ms;
+    int64_t refused_errcode; /* what WeChat said then */
+    int64_t quota_until_ms;  /* 0 none */
+    int64_t quota_since_ms;
 } wx_gate_facts;
+
+/* What must hold, in the order in which it is told. */
+typedef enum wx_gate_condition {
+    WX_TENANT_KNOWN = 0, /* none of the others means anything without it */
+    WX_AUTHORIZED,
+    WX_ACCOUNT_ACTIVE,
+    WX_ACCOUNT_TYPE,
+    WX_PERMISSION_SET,
+    WX_CERTIFIED,
+    WX_NOT_REFUSED,
+    WX_QUOTA,
+    WX_SUPPORTED,
+    WX_GATE_CONDITIONS
+} wx_gate_condition;
+
+/* Of a known tenant, or WX_TENANT_KNOWN. The call is allowed when all hold. */
+bool wx_gate_holds(const wx_gate_facts *facts, wx_gate_condition which);
 
 /* NULL when allowed, else the reason (static) in the order that cli.md gives; `hint` receives the remedy. */
 const char *wx_gate_judge(const wx_gate_facts *facts, char hint[WX_HINT_MAX]);
@@ -26,6 +45,8 @@ const char *wx_gate_refused(const wx_tenant *tenant, const wx_api *api, int64_t 
  * was ahead. */
 bool wx_hold_stands(const wxtp_hold_row *hold, int64_t now_ms);
 
+/* `facts` has tenant and call, and gets the rest from the store. */
+wxtp_status wx_gate_read(wx_core *core, wx_gate_facts *facts, wx_err *err);
 /* From the store alone; `reason` is NULL when allowed. */
 wxtp_status wx_gate_look(wx_core *core, const wx_tenant *tenant_or_null, const wx_api *api,
                          const char **reason, char hint[WX_HINT_MAX], wx_err *err);

@@ -69,7 +69,7 @@ static bool try_again(wx_op *op, wx_sent sent, const wx_answer *answer, bool rep
     return false;
 }
 
-wx_sent wx_send_platform(wx_op *op, wx_platform_call call, const char *about, const char *body,
+wx_sent wx_send_platform(wx_op *op, wx_platform_call call, wx_about about, const char *body,
                          const char *wants, const char *const *secrets, int secret_count, bool repeat_safe,
                          wx_answer *answer, wx_err *err)
 {
@@ -109,9 +109,10 @@ wx_sent wx_send_platform(wx_op *op, wx_platform_call call, const char *about, co
         if (sent == WX_SENT_NOTHING || sent == WX_SENT_UNKNOWN) {
             wx_patience_spend(op, began);
         }
-        if (sent != WX_SENT_NOTHING) {
-            wx_record_about(op, core->settings.component, about, api->name, 0, began,
-                            sent == WX_SENT_OK ? NULL : err);
+        if (sent != WX_SENT_NOTHING && !(sent == WX_SENT_OK && about.success_is_told)) {
+            const wx_record what = {
+                .platform = core->settings.component, .appid = about.appid, .call = api->name};
+            wx_record_about(op, &what, began, sent == WX_SENT_OK ? NULL : err);
         }
         const wx_errcode_class class_ =
             sent == WX_SENT_REFUSED ? wx_errcode_find(answer->errcode)->class_ : WX_ERRCODE_OK;

@@ -19,6 +19,8 @@ wxtp_status wx_record_add(wx_core *core, wxtp_tx *tx, const wx_record *record, w
         .rid = record->rid,
         .duration_ms = record->duration_ms,
         .token_generation = record->token_generation,
+        .made_generation = record->made_generation,
+        .source = record->source,
     };
     const wxtp_status status = wx_ops(core)->audit_add(tx, &row);
     return status == WXTP_OK ? WXTP_OK : wx_store_fail(core, tx, status, "add to the audit record", err);
@@ -41,24 +43,16 @@ void wx_record_alone(wx_core *core, const wx_record *record)
     }
 }
 
-void wx_record_about(const wx_op *op, const char *platform, const char *appid, const char *call,
-                     int64_t token_generation, int64_t began_boot_ms, const wx_err *error)
+void wx_record_about(const wx_op *op, const wx_record *what, int64_t began_boot_ms, const wx_err *error)
 {
-    if (appid[0] == '\0') {
+    if (what->appid[0] == '\0') {
         return;
     }
-    const wx_record record = {
-        .platform = platform,
-        .appid = appid,
-        .call = call,
-        .job_id = op->job_id,
-        .duration_ms = wx_boot_ms(op->core) - began_boot_ms,
-        .token_generation = token_generation,
-        .errcode = error == NULL         ? 0
-                   : error->errcode != 0 ? error->errcode
-                                         : -1,
-        .errmsg = error == NULL ? "ok" : error->message,
-        .rid = error == NULL ? "" : error->rid,
-    };
+    wx_record record = *what;
+    record.job_id = op->job_id;
+    record.duration_ms = wx_boot_ms(op->core) - began_boot_ms;
+    record.errcode = error == NULL ? 0 : error->errcode != 0 ? error->errcode : -1;
+    record.errmsg = error == NULL ? "ok" : error->message;
+    record.rid = error == NULL ? "" : error->rid;
     wx_record_alone(op->core, &record);
 }

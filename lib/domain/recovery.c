@@ -144,6 +144,10 @@ static bool change_status(void *user, wxtp_tenant_row *row)
     }
     row->status = change->to;
     row->status_ms = wx_wall_ms(change->core);
+    row->status_source =
+        wx_catalog_platform(change->to == WXTP_TENANT_UNAUTHORIZED ? WX_API_GET_AUTHORIZER_INFO
+                                                                   : WX_API_AUTHORIZER_TOKEN)
+            ->name;
     return true;
 }
 
@@ -207,7 +211,7 @@ static wxtp_status ask_info(wx_renewal *renewal, wx_recovery *recovery, const ch
         wx_fail(err, WXTP_ERR_REFUSED, "%s has taken its authorization back", renewal->appid);
         wx_err_kind(err, "unauthorized");
         wx_err_tenant(err, renewal->appid);
-        wx_err_hint(err, "have the merchant authorize again: wxtp-admin authorize-url");
+        wx_err_hint(err, "have the merchant authorize again: wxtp-admin tenant reconnect %s", renewal->appid);
         return err->status;
     }
     recovery->info_had_token = info.refresh_token != NULL;
@@ -244,8 +248,9 @@ static wxtp_status dead_for_good(wx_renewal *renewal, wx_err *err)
             renewal->appid);
     wx_err_hint(
         err,
-        "have the merchant authorize again (wxtp-admin authorize-url), adding or removing a permission set, "
-        "else WeChat sends no event");
+        "have the merchant authorize again (wxtp-admin tenant reconnect %s), adding or removing a permission "
+        "set, else WeChat sends no event",
+        renewal->appid);
     wx_err_tenant(err, renewal->appid);
     err->errcode = errcode;
     return err->status;

@@ -156,6 +156,7 @@ static bool back_from_reauthorization(void *user, wxtp_tenant_row *row)
     }
     row->status = WXTP_TENANT_AUTHORIZED;
     row->status_ms = wx_wall_ms(core);
+    row->status_source = wx_catalog_platform(WX_API_AUTHORIZER_TOKEN)->name;
     return true;
 }
 
@@ -246,6 +247,7 @@ static wxtp_status try_store(wx_renewal *renewal, const wx_unsaved *got, const w
     if (status != WXTP_OK) {
         return wx_store_fail(core, scope.tx, status, "store the token", err);
     }
+    renewal->made_generation = held.generation > got->generation ? held.generation : 0;
     if (renewal->source->kind == WX_TOKEN_AUTHORIZER) {
         status = wx_tenant_change(core, scope.tx, renewal->platform, renewal->appid,
                                   back_from_reauthorization, core, err);
@@ -415,8 +417,12 @@ static wx_next ask_once(wx_renewal *renewal, const wx_question *what, int *tries
     }
     wx_unsaved_free(&got);
     if (sent != WX_SENT_NOTHING) {
-        wx_record_about(renewal->op, renewal->platform, renewal->appid, call_of(renewal), generation, began,
-                        sent == WX_SENT_OK ? NULL : &answered);
+        const wx_record made = {.platform = renewal->platform,
+                                .appid = renewal->appid,
+                                .call = call_of(renewal),
+                                .token_generation = generation,
+                                .made_generation = next == WX_NEXT_STORED ? renewal->made_generation : 0};
+        wx_record_about(renewal->op, &made, began, sent == WX_SENT_OK ? NULL : &answered);
     }
     return next;
 }

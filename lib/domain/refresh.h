@@ -29,11 +29,12 @@ typedef struct wx_renewal {
     char key[2 * WX_APPID_MAX + 16];
     wx_flight *flight;
     wxtp_lease lease;
-    wx_held held;          /* as read under the lease */
-    bool outcome_unknown;  /* an earlier request of this generation may have been carried out */
-    bool waited;           /* for another process, and said so */
-    bool account_refused;  /* WeChat refused the account itself, not its refresh token */
-    wx_recovery *recovery; /* the source's memory of what was tried */
+    wx_held held;            /* as read under the lease */
+    bool outcome_unknown;    /* an earlier request of this generation may have been carried out */
+    bool waited;             /* for another process, and said so */
+    int64_t made_generation; /* by what was stored last; 0 none */
+    bool account_refused;    /* WeChat refused the account itself, not its refresh token */
+    wx_recovery *recovery;   /* the source's memory of what was tried */
 } wx_renewal;
 
 /* One request for a token. */

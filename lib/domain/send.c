@@ -5,7 +5,7 @@
 
 enum { ANSWER_MAX = 8 * 1024 * 1024, URL_MAX = 16 * 1024, URL_USUAL = 384, SECRETS_MAX = 8 };
 
-static bool build_url(wx_core *core, const wx_request *request, wx_buf *url)
+bool wx_send_url(const wx_core *core, const wx_request *request, wx_buf *url)
 {
     wx_buf_reserve(url, URL_USUAL);
     wx_buf_text(url, request->base != NULL ? request->base : core->settings.api_base);
@@ -90,7 +90,7 @@ wx_sent wx_send(wx_core *core, const wx_request *request, wx_answer *answer, int
     wxtp_http_answer http = {0};
     wx_buf_init(&url, &core->allocator, URL_MAX);
     *answer = (wx_answer){0};
-    if (!build_url(core, request, &url)) {
+    if (!wx_send_url(core, request, &url)) {
         wx_fail_nomem(err);
         return WX_SENT_NOTHING;
     }

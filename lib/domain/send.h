@@ -29,6 +29,8 @@ typedef enum wx_sent {
     WX_SENT_UNKNOWN, /* it may have been done: time-out, cut, -1, 5xx, no JSON */
 } wx_sent;
 
+/* Where it goes, token and all. False when out of memory. */
+bool wx_send_url(const wx_core *core, const wx_request *request, wx_buf *url);
 /* `err` is set unless WX_SENT_OK: status by errcode class, errcode, rid, message without secrets. `answer` is
  * to be freed in every case. `duration_ms` (may be NULL) and `sent_wall_ms` (may be NULL): when it left. */
 wx_sent wx_send(wx_core *core, const wx_request *request, wx_answer *answer, int64_t *sent_wall_ms,

@@ -112,6 +112,7 @@ static bool bring_back(void *user, wxtp_tenant_row *row)
 {
     row->status = WXTP_TENANT_AUTHORIZED;
     row->status_ms = *(const int64_t *)user;
+    row->status_source = wx_catalog_platform(WX_API_GET_AUTHORIZER_LIST)->name;
     return true;
 }
 

@@ -24,7 +24,7 @@ static void put_text(const char **text, char **at)
 static size_t storage_size(const wxtp_tenant_row *row)
 {
     const char *texts[] = {row->platform,       row->appid,     row->permission_sets, row->nick_name,
-                           row->principal_name, row->user_name, row->token_file};
+                           row->principal_name, row->user_name, row->token_file,      row->status_source};
     size_t size = row->appsecret.len;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         size += strlen(or_empty(texts[i])) + 1;
@@ -41,6 +41,7 @@ static void move_texts(wxtp_tenant_row *row, char *at)
     put_text(&row->principal_name, &at);
     put_text(&row->user_name, &at);
     put_text(&row->token_file, &at);
+    put_text(&row->status_source, &at);
     if (row->appsecret.len > 0) {
         memcpy(at, row->appsecret.data, row->appsecret.len);
         row->appsecret.data = at;

@@ -6,6 +6,10 @@
 
 enum { WX_PERMISSION_SETS_MAX = 256 };
 
+/* What taught something, where it was neither a push nor an answer of WeChat. */
+#define WX_SOURCE_OPERATOR "operator"
+enum { WX_SOURCE_MAX = 128 };
+
 typedef struct wxtp_tenant {
     wxtp_tenant_row row; /* strings point into `storage`; blobs too */
     char *storage;

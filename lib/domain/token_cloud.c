@@ -62,6 +62,6 @@ wxtp_status wx_token_cloud_get(wx_op *op, const wx_tenant *tenant, wx_token *tok
         wx_buf_printf(&text, "@%s", tenant->row.appid);
     }
     token->text = wx_buf_take(&text);
-    token->parameter = "cloudbase_access_token";
+    token->parameter = WX_CLOUD_TOKEN_PARAMETER;
     return token->text != NULL ? WXTP_OK : wx_fail_nomem(err);
 }

@@ -4,6 +4,8 @@
 
 #include "domain/held.h"
 
+#define WX_CLOUD_TOKEN_PARAMETER "cloudbase_access_token"
+
 /* No text where the tenant is called without a token parameter; TOKEN@appid where the file is the platform's.
  */
 wxtp_status wx_token_cloud_get(wx_op *op, const wx_tenant *tenant, wx_token *token, wx_err *err);

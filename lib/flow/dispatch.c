@@ -170,22 +170,27 @@ static wxtp_status go_in(trip *t, wx_err *err)
     return status;
 }
 
+wx_request wx_dispatch_request(const wx_core *core, const wxtp_tenant_row *row, const wx_call *call,
+                               const wx_token *token)
+{
+    const bool cloud = row->credential == WXTP_CREDENTIAL_CLOUD && core->settings.cloud_base[0];
+    const char *parameter = token->parameter ? token->parameter : call->api->token_parameter;
+    return (wx_request){
+        .name = call->api->name,
+        .base = cloud ? core->settings.cloud_base : core->settings.api_base,
+        .path = call->api->path,
+        .token_parameter = token->text ? parameter : NULL,
+        .token = token->text,
+        .body = call->body,
+        .body_len = call->body_len,
+        .wants = call->wants,
+    };
+}
+
 static wx_sent send_it(trip *t, wx_answer *answer, int64_t *duration_ms, wx_err *err)
 {
     const wx_core *core = t->op->core;
-    const bool cloud = row_of(t)->credential == WXTP_CREDENTIAL_CLOUD && core->settings.cloud_base[0];
-    const wx_token *token = &t->standing->token;
-    const char *parameter = token->parameter ? token->parameter : t->call->api->token_parameter;
-    const wx_request request = {
-        .name = t->call->api->name,
-        .base = cloud ? core->settings.cloud_base : core->settings.api_base,
-        .path = t->call->api->path,
-        .token_parameter = token->text ? parameter : NULL,
-        .token = token->text,
-        .body = t->call->body,
-        .body_len = t->call->body_len,
-        .wants = t->call->wants,
-    };
+    const wx_request request = wx_dispatch_request(core, row_of(t), t->call, &t->standing->token);
     wx_answer_free(answer);
     t->tries++;
     const int64_t began = wx_boot_ms(core);

@@ -5,6 +5,8 @@
 #include "codec/answer.h"
 #include "codec/errcode.h"
 #include "domain/gate.h"
+#include "domain/held.h"
+#include "domain/send.h"
 
 typedef struct wx_call {
     const char *appid;
@@ -25,6 +27,9 @@ typedef struct wx_call {
 
 /* `answer` is freed by the caller in every case. */
 wxtp_status wx_dispatch(wx_op *op, const wx_call *call, wx_answer *answer, wx_err *err);
+/* What a try sends. */
+wx_request wx_dispatch_request(const wx_core *core, const wxtp_tenant_row *row, const wx_call *call,
+                               const wx_token *token);
 /* The catalog's row, or NULL. */
 const wx_api *wx_api_find(const wx_core *core, const char *name);
 /* The row that reads the list which a call changes; NULL where there is none, or no such call. */

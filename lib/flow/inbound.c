@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/point.h"
+#include "base/text.h"
 #include "domain/code.h"
 #include "domain/send.h"
 #include "domain/storage.h"
@@ -10,15 +11,31 @@
 #include "flow/push_apply.h"
 #include "flow/push_open.h"
 
-enum { MESSAGE_MAX = 8 * 1024 };
+enum { MESSAGE_MAX = 8 * 1024, EVENT_MAX = 64 };
 
 static void push_free_at(wxtp_push **push)
 {
     wx_push_free(*push);
 }
 
-/* Once: the change and the memory of the push are one transaction. */
-static wxtp_status apply_once(wx_core *core, wxtp_push *push, const wx_push_doubt *doubt, wx_err *err)
+static wxtp_status note(wx_core *core, wxtp_tx *tx, const wxtp_push *push, wx_err *err)
+{
+    char event[EVENT_MAX];
+    wx_copy(event, sizeof(event), push->event);
+    const wxtp_push_row row = {.platform = push->component,
+                               .digest = {push->digest, sizeof(push->digest)},
+                               .event = event,
+                               .appid = push->authorizer,
+                               .create_time_s = push->create_time_s,
+                               .applied = push->applied,
+                               .why = push->why};
+    const wxtp_status status = wx_ops(core)->push_note(tx, &row);
+    return status == WXTP_OK ? status : wx_store_fail(core, tx, status, "note what became of the push", err);
+}
+
+/* Once: the change and the memory of the push are one transaction; `dry`: it is rolled back. */
+static wxtp_status apply_once(wx_core *core, wxtp_push *push, const wx_push_doubt *doubt, bool dry,
+                              wx_err *err)
 {
     WX_AUTO_SCOPE scope = {0};
     wxtp_status status = wx_scope_begin(&scope, core, WXTP_TX_SYNC, err);
@@ -29,6 +46,7 @@ static wxtp_status apply_once(wx_core *core, wxtp_push *push, const wx_push_doub
                                          (wxtp_blob){push->digest, sizeof(push->digest)}, wx_wall_ms(core));
     if (status == WXTP_ERR_EXISTS) {
         push->applied = false;
+        push->seen_before = true;
         wx_copy(push->why, sizeof(push->why), "replayed: it was taken before");
         return wx_push_recall_code(core, scope.tx, push, err);
     }
@@ -36,8 +54,14 @@ static wxtp_status apply_once(wx_core *core, wxtp_push *push, const wx_push_doub
         return wx_store_fail(core, scope.tx, status, "remember the push", err);
     }
     status = wx_push_apply(core, scope.tx, push, doubt, err);
+    if (status == WXTP_OK) {
+        status = note(core, scope.tx, push, err);
+    }
+    if (status != WXTP_OK || dry) {
+        return status;
+    }
     WX_POINT("push.applying");
-    status = status == WXTP_OK ? wx_scope_commit(&scope, err) : status;
+    status = wx_scope_commit(&scope, err);
     WX_POINT("push.applied");
     return status;
 }
@@ -57,7 +81,7 @@ wxtp_status wx_inbound_receive(wx_op *op, const char *query, const void *body, s
         return wx_fail_nomem(err);
     }
     made->core = core;
-    status = wx_push_open(core, &component, query, body, len, made, err);
+    status = wx_push_open(core, &component, query, body, len, made, NULL, err);
     if (status != WXTP_OK) {
         return status;
     }
@@ -71,11 +95,59 @@ wxtp_status wx_inbound_receive(wx_op *op, const char *query, const void *body, s
         status = wx_push_ask(op, made, &doubt, err);
     }
     if (status == WXTP_OK) {
-        status = apply_once(core, made, &doubt, err);
+        status = apply_once(core, made, &doubt, false, err);
     }
     if (status == WXTP_OK) {
         *push = WX_TAKE(made);
     }
+    return status;
+}
+
+/* ---- Without taking it ---- */
+
+/* A verdict on the push, not trouble of ours. */
+static bool is_refusal(wxtp_status status)
+{
+    return status == WXTP_ERR_SIGNATURE || status == WXTP_ERR_CONFIGURATION;
+}
+
+wxtp_status wx_inbound_explain(wx_op *op, const char *query, const void *body, size_t len,
+                               wx_push_explanation *told, wx_err *err)
+{
+    wx_core *core = op->core;
+    WX_AUTO_COMPONENT component = {0};
+    __attribute__((cleanup(wx_push_doubt_free))) wx_push_doubt doubt = {0};
+    *told = (wx_push_explanation){.authentic = false};
+    wxtp_status status = wx_component_load(core, &component, err);
+    if (status != WXTP_OK) {
+        return status;
+    }
+    __attribute__((cleanup(push_free_at))) wxtp_push *made = wx_alloc(&core->allocator, sizeof(*made));
+    if (!made) {
+        return wx_fail_nomem(err);
+    }
+    made->core = core;
+    status = wx_push_open(core, &component, query, body, len, made, &told->trace, err);
+    if (is_refusal(status)) {
+        told->refusal = *err;
+        wx_err_clear(err);
+        return WXTP_OK;
+    }
+    if (status == WXTP_OK) {
+        status = wx_push_release_test(core, &component, made, err);
+    }
+    if (status == WXTP_OK) {
+        status = wx_push_ask(op, made, &doubt, err);
+    }
+    if (status == WXTP_OK) {
+        status = apply_once(core, made, &doubt, true, err);
+    }
+    told->authentic = status == WXTP_OK;
+    told->applied = made->applied;
+    told->seen_before = made->seen_before;
+    told->older = made->older;
+    told->create_time_s = made->create_time_s;
+    wx_copy(told->why, sizeof(told->why), made->why);
     return status;
 }
 

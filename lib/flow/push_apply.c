@@ -16,13 +16,17 @@ enum {
 /* Below it, a time is a number of seconds from now: 2001. */
 #define UNIX_TIMES_FROM INT64_C(1000000000)
 
-static const char older[] = "older than what is stored";
-
 static wxtp_status ignored(wxtp_push *push, const char *why)
 {
     push->applied = false;
     wx_copy(push->why, sizeof(push->why), why);
     return WXTP_OK;
+}
+
+static wxtp_status ignored_as_older(wxtp_push *push)
+{
+    push->older = true;
+    return ignored(push, "older than what is stored");
 }
 
 /* ---- Rows ---- */
@@ -59,6 +63,7 @@ static bool change_cloud(void *user, wxtp_tenant_row *row)
     }
     row->status = self->to;
     row->status_ms = self->now_ms;
+    row->status_source = self->push->source;
     row->event_time_s = self->push->create_time_s;
     return true;
 }
@@ -101,8 +106,8 @@ static wxtp_status keep_code(wx_core *core, wxtp_tx *tx, wxtp_push *push, const 
     } else if (status != WXTP_ERR_NOT_FOUND) {
         return status;
     }
-    status =
-        wx_code_put(core, tx, code, push->authorizer, push->create_time_s, code_expires_ms(core, push), err);
+    status = wx_code_put(core, tx, code, push->authorizer, push->create_time_s, code_expires_ms(core, push),
+                         push->source, err);
     if (status != WXTP_OK) {
         return status;
     }
@@ -123,6 +128,7 @@ static bool enter_authorization(const wxtp_push *push, bool waits, int64_t now_m
     }
     row->removed = false;
     row->status_ms = now_ms;
+    row->status_source = push->source;
     row->event_time_s = push->create_time_s > row->event_time_s ? push->create_time_s : row->event_time_s;
     return true;
 }
@@ -142,7 +148,7 @@ static wxtp_status apply_authorized(wx_core *core, wxtp_tx *tx, wxtp_push *push,
         return status;
     }
     if (tenant && push->create_time_s > 0 && push->create_time_s < tenant->row.event_time_s) {
-        return ignored(push, older);
+        return ignored_as_older(push);
     }
     push->applied = true;
     status = code ? keep_code(core, tx, push, code, &spent, err) : WXTP_OK;
@@ -208,13 +214,14 @@ static wxtp_status apply_unauthorized(wx_core *core, wxtp_tx *tx, wxtp_push *pus
     }
     wxtp_tenant_row row = tenant->row;
     if (push->create_time_s > 0 && push->create_time_s < row.event_time_s) {
-        return ignored(push, older);
+        return ignored_as_older(push);
     }
     if (in_doubt(push, &row)) {
         return by_info(core, tx, push, doubt, err);
     }
     row.status = WXTP_TENANT_UNAUTHORIZED;
     row.status_ms = wx_wall_ms(core);
+    row.status_source = push->source;
     row.event_time_s = push->create_time_s > row.event_time_s ? push->create_time_s : row.event_time_s;
     status = put_row(core, tx, &row, err);
     if (status == WXTP_OK) {
@@ -234,7 +241,7 @@ static wxtp_status apply_ticket(wx_core *core, wxtp_tx *tx, wxtp_push *push, con
         return ignored(push, "it brings no ticket");
     }
     const wxtp_status status = wx_ticket_put(core, tx, ticket, push->create_time_s, &push->applied, err);
-    return status == WXTP_OK && !push->applied ? ignored(push, older) : status;
+    return status == WXTP_OK && !push->applied ? ignored_as_older(push) : status;
 }
 
 /* ---- Which is which ---- */
@@ -269,7 +276,7 @@ wxtp_status wx_push_apply(wx_core *core, wxtp_tx *tx, wxtp_push *push, const wx_
     if (push->code) {
         /* The release test's, which nobody needs to know the owner of. */
         return wx_code_put(core, tx, push->code, "", push->create_time_s, wx_wall_ms(core) + CODE_LIFE_MS,
-                           err);
+                           push->source, err);
     }
     return WXTP_OK;
 }

@@ -1,6 +1,8 @@
 #include "flow/push_open.h"
 
 #include <openssl/crypto.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -26,7 +28,20 @@ static const char hint_key[] =
 static const char hint_appid[] =
     "It was sealed for another platform: compare the component appid, and the URL that the other "
     "platform is set to push to.";
+static const char hint_sender[] =
+    "The key is the right one, but the text was changed on its way, or it was not WeChat that sealed it.";
 static const char hint_body[] = "Hand over the query string and the body exactly as they came over HTTP.";
+
+void wx_push_passed(wx_push_trace *trace, wx_push_check check, const char *format, ...)
+{
+    va_list list;
+    if (trace) {
+        va_start(list, format);
+        (void)vsnprintf(trace->details[check], sizeof(trace->details[check]), format, list);
+        va_end(list);
+        trace->passed[check] = true;
+    }
+}
 
 /* ---- The query ---- */
 
@@ -41,7 +56,8 @@ static void asked_free(asked *self)
     wx_buf_free(&self->signature);
 }
 
-static wxtp_status read_query(wx_core *core, const char *query, asked *self, wx_err *err)
+static wxtp_status read_query(wx_core *core, const char *query, asked *self, wx_push_trace *trace,
+                              wx_err *err)
 {
     WX_AUTO_BUF type;
     wx_buf_init(&self->timestamp, &core->allocator, QUERY_VALUE_MAX);
@@ -55,6 +71,7 @@ static wxtp_status read_query(wx_core *core, const char *query, asked *self, wx_
         !wx_query_get(query, "msg_signature", &self->signature)) {
         return unauthentic(err, "the query lacks timestamp, nonce or msg_signature", hint_body);
     }
+    wx_push_passed(trace, WX_CHECK_QUERY, "timestamp, nonce and msg_signature are there");
     return WXTP_OK;
 }
 
@@ -87,64 +104,113 @@ static bool signed_with(const char *token, const asked *query, const char *seale
 }
 
 static wxtp_status check_signature(const wx_component *component, const asked *query, const char *sealed,
-                                   wx_err *err)
+                                   wx_push_trace *trace, wx_err *err)
 {
+    enum { HEX_LEN = 40 };
+    const char *given = wx_buf_str(&query->signature);
     if (!component->push_token) {
         wx_fail(err, WXTP_ERR_CONFIGURATION, "the platform has no Token to verify pushes with");
         wx_err_hint(err, "%s", hint_token);
         return err->status;
     }
-    if (signed_with(component->push_token, query, sealed) ||
-        signed_with(component->previous_push_token, query, sealed)) {
+    if (signed_with(component->push_token, query, sealed)) {
+        wx_push_passed(trace, WX_CHECK_SIGNATURE, "made with the current Token");
         return WXTP_OK;
     }
-    return unauthentic(err, "msg_signature is wrong", hint_token);
+    if (signed_with(component->previous_push_token, query, sealed)) {
+        wx_push_passed(trace, WX_CHECK_SIGNATURE, "made with the previous Token");
+        return WXTP_OK;
+    }
+    if (strlen(given) != HEX_LEN || strspn(given, "0123456789abcdef") != HEX_LEN) {
+        return unauthentic(err, "msg_signature is wrong: it has not 40 hexadecimal digits in lower case",
+                           hint_body);
+    }
+    return unauthentic(
+        err,
+        component->previous_push_token
+            ? "msg_signature is wrong: made with neither the current nor the previous Token, or of "
+              "another text"
+            : "msg_signature is wrong: made with another Token than the one here, or of another text",
+        hint_token);
 }
 
-static wxtp_status fault_of(wx_envelope_fault fault, wx_err *err)
+static wxtp_status fault_of(wx_envelope_fault fault, bool key_fits, wx_err *err)
 {
-    switch (fault) {
-    case WX_ENVELOPE_NOMEM:
+    if (fault == WX_ENVELOPE_NOMEM) {
         return wx_fail_nomem(err);
-    case WX_ENVELOPE_BASE64:
+    }
+    if (fault == WX_ENVELOPE_BASE64) {
         return unauthentic(err, "Encrypt is no base64", hint_body);
-    case WX_ENVELOPE_DECRYPT:
-        return unauthentic(err, "Encrypt cannot be decrypted", hint_key);
+    }
+    if (fault == WX_ENVELOPE_DECRYPT) {
+        return unauthentic(err, "Encrypt is no whole number of blocks of 16 bytes", hint_body);
+    }
+    if (!key_fits && fault != WX_ENVELOPE_APPID) {
+        return unauthentic(err, "it is no message after decryption: sealed with another EncodingAESKey",
+                           hint_key);
+    }
+    switch (fault) {
     case WX_ENVELOPE_PADDING:
-        return unauthentic(err, "the padding is wrong after decryption", hint_key);
+        return unauthentic(err, "the padding is wrong after decryption", hint_sender);
     case WX_ENVELOPE_LENGTH:
-        return unauthentic(err, "the message length is wrong after decryption", hint_key);
-    case WX_ENVELOPE_APPID:
-        return unauthentic(err, "the appid inside is not the component's", hint_appid);
+        return unauthentic(err, "the message length is wrong after decryption", hint_sender);
     default:
-        return unauthentic(err, "msg_signature is wrong", hint_token);
+        return unauthentic(err, "the appid inside is not the component's", hint_appid);
     }
 }
 
-/* With the current key, then the previous one. The fault that says most is told: a wrong appid was decrypted
- * well. */
+static void trace_fault(wx_push_trace *trace, wx_envelope_fault fault, bool key_fits, bool previous,
+                        size_t len)
+{
+    const bool decoded =
+        fault != WX_ENVELOPE_BASE64 && fault != WX_ENVELOPE_DECRYPT && fault != WX_ENVELOPE_NOMEM;
+    if (decoded) {
+        wx_push_passed(trace, WX_CHECK_BASE64, "%zu characters", len);
+    }
+    if (decoded && (key_fits || fault == WX_ENVELOPE_APPID || fault == WX_ENVELOPE_OK)) {
+        wx_push_passed(trace, WX_CHECK_KEY, "sealed with the %s EncodingAESKey",
+                       previous ? "previous" : "current");
+    } else {
+        return;
+    }
+    if (fault != WX_ENVELOPE_PADDING) {
+        wx_push_passed(trace, WX_CHECK_PADDING, "1 to 32 equal bytes");
+        if (fault != WX_ENVELOPE_LENGTH) {
+            wx_push_passed(trace, WX_CHECK_LENGTH, "within the text");
+        }
+    }
+}
+
+/* With the current key, then the previous one. The fault that says most is told: that of the key that fits.
+ */
 static wxtp_status decrypt(const wx_component *component, const char *sealed, wxtp_push *push, wx_buf *plain,
-                           wx_err *err)
+                           wx_push_trace *trace, wx_err *err)
 {
     const char *const keys[TRIES] = {component->aes_key, component->previous_aes_key};
+    const size_t len = strlen(sealed);
     wx_envelope_fault told = WX_ENVELOPE_OK;
+    bool told_fits = false;
     bool any = false;
     for (int i = 0; i < TRIES; i++) {
         unsigned char key[WX_AES_KEY_LEN];
         if (!keys[i] || !wx_encoding_aes_key_decode(keys[i], strlen(keys[i]), key)) {
             continue;
         }
-        any = true;
         wx_buf_clear(plain);
-        const wx_envelope_fault fault =
-            wx_envelope_open(key, component->appid, sealed, strlen(sealed), plain);
+        const wx_envelope_fault fault = wx_envelope_open(key, component->appid, sealed, len, plain);
+        const bool fits = fault == WX_ENVELOPE_OK ||
+                          wx_envelope_key_fits(key, component->appid, sealed, len, plain->allocator);
         OPENSSL_cleanse(key, sizeof(key));
+        if (!any || (fits && !told_fits) || fault == WX_ENVELOPE_APPID || fault == WX_ENVELOPE_NOMEM) {
+            told = fault;
+            told_fits = fits;
+            push->previous_key = i > 0;
+        }
+        any = true;
         if (fault == WX_ENVELOPE_OK) {
             push->previous_key = i > 0;
+            trace_fault(trace, fault, true, push->previous_key, len);
             return WXTP_OK;
-        }
-        if (told == WX_ENVELOPE_OK || fault == WX_ENVELOPE_APPID || fault == WX_ENVELOPE_NOMEM) {
-            told = fault;
         }
     }
     if (!any) {
@@ -152,7 +218,8 @@ static wxtp_status decrypt(const wx_component *component, const char *sealed, wx
         wx_err_hint(err, "%s", hint_key);
         return err->status;
     }
-    return fault_of(told, err);
+    trace_fault(trace, told, told_fits, push->previous_key, len);
+    return fault_of(told, told_fits, err);
 }
 
 /* ---- What is inside ---- */
@@ -192,51 +259,75 @@ static wxtp_status read_fields(wx_core *core, wxtp_push *push, wx_err *err)
     if (created && wx_text_int64(created, strlen(created), &seconds) && seconds > 0) {
         push->create_time_s = seconds;
     }
+    snprintf(push->source, sizeof(push->source), "push %.40s %s", push->event, push->id);
+    return WXTP_OK;
+}
+
+/* The appid within the envelope was compared when it was opened. */
+static wxtp_status check_outer_appid(const wx_component *component, const char *appid, wx_push_trace *trace,
+                                     wx_err *err)
+{
+    if (appid && strcmp(appid, component->appid) != 0) {
+        return unauthentic(err, "the AppId of the body is not the component's", hint_appid);
+    }
+    wx_push_passed(trace, WX_CHECK_APPID, "%s", component->appid);
     return WXTP_OK;
 }
 
 static wxtp_status open_sealed(wx_core *core, const wx_component *component, const asked *query,
-                               const char *sealed, wxtp_push *push, wx_err *err)
+                               const char *sealed, const char *appid, wxtp_push *push, wx_push_trace *trace,
+                               wx_err *err)
 {
     WX_AUTO_BUF plain;
     wx_buf_init(&plain, &core->allocator, WX_PUSH_MAX);
-    wxtp_status status = check_signature(component, query, sealed, err);
+    wxtp_status status = check_signature(component, query, sealed, trace, err);
     if (status == WXTP_OK) {
-        status = decrypt(component, sealed, push, &plain, err);
+        status = decrypt(component, sealed, push, &plain, trace, err);
+    }
+    if (status == WXTP_OK) {
+        status = check_outer_appid(component, appid, trace, err);
     }
     if (status == WXTP_OK) {
         status = parse(core, wx_buf_str(&plain), plain.len, "decrypted message", &push->fields, err);
     }
-    if (status == WXTP_OK) {
-        status = identify(push, &plain, err);
+    if (status != WXTP_OK) {
+        return status;
     }
-    return status == WXTP_OK ? read_fields(core, push, err) : status;
+    wx_push_passed(trace, WX_CHECK_INNER_XML, "%zu bytes, %zu fields", plain.len, push->fields.count);
+    status = identify(push, &plain, err);
+    if (status == WXTP_OK) {
+        status = read_fields(core, push, err);
+    }
+    if (status == WXTP_OK) {
+        wx_push_passed(trace, WX_CHECK_EVENT_APPID, "%s of kind %.60s",
+                       push->kind == WX_PUSH_EVENT ? "an event" : "a message",
+                       push->event[0] ? push->event : "unknown");
+    }
+    return status;
 }
 
 wxtp_status wx_push_open(wx_core *core, const wx_component *component, const char *query, const void *body,
-                         size_t len, wxtp_push *push, wx_err *err)
+                         size_t len, wxtp_push *push, wx_push_trace *trace, wx_err *err)
 {
     __attribute__((cleanup(asked_free))) asked values = {0};
     WX_AUTO_XML outer = {0};
     wx_copy(push->component, sizeof(push->component), component->appid);
+    wxtp_status status = read_query(core, query, &values, trace, err);
+    if (status != WXTP_OK) {
+        return status;
+    }
     if (len == 0 || len > WX_PUSH_MAX) {
         return unauthentic(err, len == 0 ? "the body is empty" : "the body is larger than 1 MiB", hint_body);
     }
-    wxtp_status status = read_query(core, query, &values, err);
-    if (status == WXTP_OK) {
-        status = parse(core, body, len, "body", &outer, err);
-    }
+    wx_push_passed(trace, WX_CHECK_BODY_SIZE, "%zu bytes of at most %d", len, WX_PUSH_MAX);
+    status = parse(core, body, len, "body", &outer, err);
     if (status != WXTP_OK) {
         return status;
     }
     const char *sealed = wx_xml_get(&outer, "Encrypt");
-    const char *appid = wx_xml_get(&outer, "AppId");
     if (!sealed || !*sealed) {
         return unauthentic(err, "the body has no Encrypt", hint_body);
     }
-    status = open_sealed(core, component, &values, sealed, push, err);
-    if (status == WXTP_OK && appid && strcmp(appid, component->appid) != 0) {
-        return unauthentic(err, "the AppId of the body is not the component's", hint_appid);
-    }
-    return status;
+    wx_push_passed(trace, WX_CHECK_XML, "well-formed, with Encrypt");
+    return open_sealed(core, component, &values, sealed, wx_xml_get(&outer, "AppId"), push, trace, err);
 }

@@ -6,7 +6,7 @@
 
 #include "base/err.h"
 #include "codec/xml.h"
-#include "domain/core.h"
+#include "domain/tenant.h"
 
 typedef enum wx_push_kind {
     WX_PUSH_EVENT = 0, /* has an InfoType */
@@ -21,15 +21,18 @@ struct wxtp_push {
     char authorizer[WX_APPID_MAX]; /* "" where the push names none */
     int64_t create_time_s;         /* 0 where it is missing */
     bool applied;
-    char why[160]; /* "" where applied */
-    char id[65];   /* hex of the digest of the decrypted text */
+    char why[160];    /* "" where applied */
+    bool seen_before; /* why: a replay */
+    bool older;       /* why: older than what is stored */
+    char id[65];      /* hex of the digest of the decrypted text */
     unsigned char digest[32];
-    char *reply;       /* never NULL once received */
-    wx_xml fields;     /* of the inner XML */
-    char *code;        /* secret; NULL where the push brings none, or none that counts */
-    char *test_user;   /* release test: whom CODE_from_api is sent to; else NULL */
-    bool ask_info;     /* only WeChat can tell whether this event is news */
-    bool previous_key; /* sealed with the previous AES key: so is the reply */
+    char source[WX_SOURCE_MAX]; /* how what it teaches names it: "push EVENT ID" */
+    char *reply;                /* never NULL once received */
+    wx_xml fields;              /* of the inner XML */
+    char *code;                 /* secret; NULL where the push brings none, or none that counts */
+    char *test_user;            /* release test: whom CODE_from_api is sent to; else NULL */
+    bool ask_info;              /* only WeChat can tell whether this event is news */
+    bool previous_key;          /* sealed with the previous AES key: so is the reply */
 };
 
 /* NULL does nothing. */

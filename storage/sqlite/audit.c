@@ -2,7 +2,9 @@
 #include "internal.h"
 #include <string.h>
 
-#define AUDIT "id,time_ms,platform,appid,call,job,openids,errcode,errmsg,rid,duration_ms,token_generation"
+#define AUDIT                                                                                                \
+    "id,time_ms,platform,appid,call,job,openids,errcode,errmsg,rid,duration_ms,token_generation,"            \
+    "made_generation,source"
 
 wxtp_status sq_hold_get(wxtp_tx *tx, const char *platform, const char *appid, const char *call,
                         wxtp_hold_kind kind, wxtp_hold_row *row)
@@ -73,7 +75,7 @@ wxtp_status sq_audit_add(wxtp_tx *tx, const wxtp_audit_row *row)
     sq_query q;
     sq_open(&q, tx,
             "INSERT INTO audit(" AUDIT
-            ") VALUES(max(coalesce((SELECT max(id) FROM audit),0)+1,?1*1000),?1,?,?,?,?,?,?,?,?,?,?)");
+            ") VALUES(max(coalesce((SELECT max(id) FROM audit),0)+1,?1*1000),?1,?,?,?,?,?,?,?,?,?,?,?,?)");
     sq_int(&q, row->time_ms);
     sq_text(&q, row->platform);
     sq_text(&q, row->appid);
@@ -85,16 +87,37 @@ wxtp_status sq_audit_add(wxtp_tx *tx, const wxtp_audit_row *row)
     sq_text(&q, row->rid);
     sq_int(&q, row->duration_ms);
     sq_int(&q, row->token_generation);
+    sq_int(&q, row->made_generation);
+    sq_text(&q, row->source);
     return sq_run(&q);
+}
+
+static wxtp_audit_row read_audit(sq_query *q)
+{
+    wxtp_audit_row row = {.id = sq_get_int(q)};
+    row.time_ms = sq_get_int(q);
+    row.platform = sq_get_text(q);
+    row.appid = sq_get_text(q);
+    row.call = sq_get_text(q);
+    row.job_id = sq_get_text(q);
+    row.openids = sq_get_int(q);
+    row.errcode = sq_get_int(q);
+    row.errmsg = sq_get_text(q);
+    row.rid = sq_get_text(q);
+    row.duration_ms = sq_get_int(q);
+    row.token_generation = sq_get_int(q);
+    row.made_generation = sq_get_int(q);
+    row.source = sq_get_text(q);
+    return row;
 }
 
 /* By id, which is the order of time. */
 #define LAST(rest)                                                                                           \
     "SELECT * FROM(SELECT " AUDIT " FROM audit WHERE " rest                                                  \
-    " AND id>=?2*1000 AND time_ms>=?2 ORDER BY id DESC LIMIT ?3) ORDER BY id"
+    " AND id>=?2*1000 AND time_ms>=?2 AND(?5=0 OR errcode=?6) ORDER BY id DESC LIMIT ?3) ORDER BY id"
 #define LAST_OF_ACCOUNT(platform)                                                                            \
     "SELECT * FROM(SELECT " AUDIT " FROM audit INDEXED BY audit_by_account WHERE platform=" platform         \
-    " AND appid=?4 AND id>=?2*1000 AND time_ms>=?2 ORDER BY id DESC LIMIT ?3)"
+    " AND appid=?4 AND id>=?2*1000 AND time_ms>=?2 AND(?5=0 OR errcode=?6) ORDER BY id DESC LIMIT ?3)"
 
 static const char of_all[] = LAST("+platform IN(?1,'')");
 static const char of_account[] = "SELECT * FROM(" LAST_OF_ACCOUNT("?1") " UNION ALL " LAST_OF_ACCOUNT(
@@ -112,24 +135,76 @@ wxtp_status sq_audit_list(wxtp_tx *tx, const wxtp_audit_filter *filter,
     sq_text(&q, filter->platform);
     sq_int(&q, filter->since_ms);
     sq_int(&q, filter->limit < INT64_MAX ? (int64_t)filter->limit : INT64_MAX);
-    if (filter->appid != NULL)
-        sq_text(&q, filter->appid);
+    sq_text(&q, filter->appid);
+    sq_int(&q, filter->by_errcode);
+    sq_int(&q, filter->errcode);
     while (more && sq_next(&q)) {
-        wxtp_audit_row row = {.id = sq_get_int(&q)};
-        row.time_ms = sq_get_int(&q);
-        row.platform = sq_get_text(&q);
-        row.appid = sq_get_text(&q);
-        row.call = sq_get_text(&q);
-        row.job_id = sq_get_text(&q);
-        row.openids = sq_get_int(&q);
-        row.errcode = sq_get_int(&q);
-        row.errmsg = sq_get_text(&q);
-        row.rid = sq_get_text(&q);
-        row.duration_ms = sq_get_int(&q);
-        row.token_generation = sq_get_int(&q);
+        wxtp_audit_row row = read_audit(&q);
         more = each(user, &row);
     }
     return sq_end(&q);
+}
+
+wxtp_status sq_audit_after(wxtp_tx *tx, const char *platform, int64_t after_id, size_t limit,
+                           bool (*each)(void *, const wxtp_audit_row *), void *user)
+{
+    wxtp_status status = sq_operation(tx, false);
+    if (status != WXTP_OK)
+        return status;
+    sq_query q;
+    bool more = true;
+    sq_open(&q, tx, "SELECT " AUDIT " FROM audit WHERE id>? AND +platform IN(?,'') ORDER BY id LIMIT ?");
+    sq_int(&q, after_id);
+    sq_text(&q, platform);
+    sq_int(&q, limit < INT64_MAX ? (int64_t)limit : INT64_MAX);
+    while (more && sq_next(&q)) {
+        wxtp_audit_row row = read_audit(&q);
+        more = each(user, &row);
+    }
+    return sq_end(&q);
+}
+
+static wxtp_status one_audit(sq_query *q, wxtp_audit_row *row)
+{
+    wxtp_status status = sq_one(q);
+    if (status != WXTP_OK)
+        return status;
+    *row = read_audit(q);
+    return sq_end(q);
+}
+
+wxtp_status sq_audit_by_rid(wxtp_tx *tx, const char *platform, const char *rid, wxtp_audit_row *row)
+{
+    wxtp_status status = sq_operation(tx, false);
+    if (status != WXTP_OK)
+        return status;
+    sq_query q;
+    sq_open(&q, tx,
+            "SELECT " AUDIT
+            " FROM audit INDEXED BY audit_by_rid WHERE rid=? AND rid<>'' AND platform IN(?,'') "
+            "ORDER BY id DESC LIMIT 1");
+    sq_text(&q, rid);
+    sq_text(&q, platform);
+    return one_audit(&q, row);
+}
+
+wxtp_status sq_audit_maker(wxtp_tx *tx, const wxtp_maker_filter *filter, wxtp_audit_row *row)
+{
+    wxtp_status status = sq_operation(tx, false);
+    if (status != WXTP_OK)
+        return status;
+    sq_query q;
+    sq_open(&q, tx,
+            "SELECT " AUDIT " FROM audit INDEXED BY audit_makers WHERE platform=?1 AND appid=?2 AND "
+            "made_generation>0 AND id<?3 AND(?4=0 OR made_generation=?4) AND(?5=0 OR call=?6) "
+            "ORDER BY id DESC LIMIT 1");
+    sq_text(&q, filter->platform);
+    sq_text(&q, filter->appid);
+    sq_int(&q, filter->before_id);
+    sq_int(&q, filter->generation);
+    sq_int(&q, filter->call != NULL);
+    sq_text(&q, filter->call);
+    return one_audit(&q, row);
 }
 
 static wxtp_status prune_one(wxtp_tx *tx, const char *sql, int64_t before_ms, int64_t *deleted)

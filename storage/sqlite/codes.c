@@ -1,7 +1,7 @@
-/* Authorization codes, and pushes seen before. */
+/* Authorization codes. */
 #include "internal.h"
 
-#define COLUMNS "platform,digest,appid,code,state,create_time_s,received_ms,expires_ms"
+#define COLUMNS "platform,digest,appid,code,state,create_time_s,received_ms,expires_ms,source"
 
 static wxtp_code_row read_code(sq_query *q)
 {
@@ -13,6 +13,7 @@ static wxtp_code_row read_code(sq_query *q)
     row.create_time_s = sq_get_int(q);
     row.received_ms = sq_get_int(q);
     row.expires_ms = sq_get_int(q);
+    row.source = sq_get_text(q);
     return row;
 }
 
@@ -38,7 +39,7 @@ wxtp_status sq_code_put(wxtp_tx *tx, const wxtp_code_row *row)
     if (status != WXTP_OK)
         return status;
     sq_query q;
-    sq_open(&q, tx, "INSERT OR REPLACE INTO codes(" COLUMNS ") VALUES(?,?,?,?,?,?,?,?)");
+    sq_open(&q, tx, "INSERT OR REPLACE INTO codes(" COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?)");
     sq_text(&q, row->platform);
     sq_blob(&q, row->digest);
     sq_text(&q, row->appid);
@@ -47,6 +48,7 @@ wxtp_status sq_code_put(wxtp_tx *tx, const wxtp_code_row *row)
     sq_int(&q, row->create_time_s);
     sq_int(&q, row->received_ms);
     sq_int(&q, row->expires_ms);
+    sq_text(&q, row->source);
     return sq_run(&q);
 }
 
@@ -69,18 +71,4 @@ wxtp_status sq_code_open(wxtp_tx *tx, const char *platform, const char *appid,
         more = each(user, &row);
     }
     return sq_end(&q);
-}
-
-wxtp_status sq_push_remember(wxtp_tx *tx, const char *platform, wxtp_blob digest, int64_t received_ms)
-{
-    wxtp_status status = sq_operation(tx, true);
-    if (status != WXTP_OK)
-        return status;
-    sq_query q;
-    sq_open(&q, tx, "INSERT OR IGNORE INTO pushes VALUES(?,?,?)");
-    sq_text(&q, platform);
-    sq_blob(&q, digest);
-    sq_int(&q, received_ms);
-    status = sq_run(&q);
-    return status == WXTP_OK && sq_changes(tx) == 0 ? WXTP_ERR_EXISTS : status;
 }

@@ -270,6 +270,10 @@ wxtp_status sq_code_put(wxtp_tx *tx, const wxtp_code_row *row);
 wxtp_status sq_code_open(wxtp_tx *tx, const char *platform, const char *appid,
                          bool (*each)(void *, const wxtp_code_row *), void *user);
 wxtp_status sq_push_remember(wxtp_tx *tx, const char *platform, wxtp_blob digest, int64_t received_ms);
+wxtp_status sq_push_note(wxtp_tx *tx, const wxtp_push_row *row);
+wxtp_status sq_push_get(wxtp_tx *tx, const char *platform, wxtp_blob digest, wxtp_push_row *row);
+wxtp_status sq_push_list(wxtp_tx *tx, const wxtp_push_filter *filter,
+                         bool (*each)(void *, const wxtp_push_row *), void *user);
 
 wxtp_status sq_lease_take(wxtp_tx *tx, wxtp_lease *lease, int64_t duration_ms);
 wxtp_status sq_lease_renew(wxtp_tx *tx, wxtp_lease *lease, int64_t duration_ms);
@@ -347,6 +351,10 @@ wxtp_status sq_hold_delete(wxtp_tx *tx, const char *platform, const char *appid,
 wxtp_status sq_audit_add(wxtp_tx *tx, const wxtp_audit_row *row);
 wxtp_status sq_audit_list(wxtp_tx *tx, const wxtp_audit_filter *filter,
                           bool (*each)(void *, const wxtp_audit_row *), void *user);
+wxtp_status sq_audit_after(wxtp_tx *tx, const char *platform, int64_t after_id, size_t limit,
+                           bool (*each)(void *, const wxtp_audit_row *), void *user);
+wxtp_status sq_audit_by_rid(wxtp_tx *tx, const char *platform, const char *rid, wxtp_audit_row *row);
+wxtp_status sq_audit_maker(wxtp_tx *tx, const wxtp_maker_filter *filter, wxtp_audit_row *row);
 wxtp_status sq_prune(wxtp_tx *tx, const wxtp_prune *what, int64_t *deleted);
 
 wxtp_status sq_check(wxtp_store *base, void (*problem)(void *, const char *), void *user);

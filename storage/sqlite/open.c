@@ -136,6 +136,12 @@ static const wxtp_store_ops operations = {
     .snapshot_put = sq_snapshot_put,
     .snapshot_part_get = sq_snapshot_part_get,
     .snapshot_part_put = sq_snapshot_part_put,
+    .push_note = sq_push_note,
+    .push_get = sq_push_get,
+    .push_list = sq_push_list,
+    .audit_after = sq_audit_after,
+    .audit_by_rid = sq_audit_by_rid,
+    .audit_maker = sq_audit_maker,
 };
 
 static bool init_locks(sq_store *store)

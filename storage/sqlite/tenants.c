@@ -7,7 +7,7 @@
     "platform,appid,credential,status,account,service_type,verify_type,account_status,permission_sets,"      \
     "nick_name,principal_name,user_name,certified,override_certified,declared_certified,observed_certified," \
     "profile_ms,status_ms,event_time_s,appsecret,token_file,token_of_platform,removed,used_ms,created_ms,"   \
-    "updated_ms"
+    "updated_ms,status_source"
 
 static wxtp_tenant_row read_tenant(sq_query *q)
 {
@@ -37,6 +37,7 @@ static wxtp_tenant_row read_tenant(sq_query *q)
     row.used_ms = sq_get_int(q);
     row.created_ms = sq_get_int(q);
     row.updated_ms = sq_get_int(q);
+    row.status_source = sq_get_text(q);
     return row;
 }
 
@@ -64,7 +65,7 @@ wxtp_status sq_tenant_put(wxtp_tx *tx, const wxtp_tenant_row *row)
     sq_query q;
     sq_open(&q, tx,
             "INSERT OR REPLACE INTO tenants(" COLUMNS
-            ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+            ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
     sq_text(&q, row->platform);
     sq_text(&q, row->appid);
     sq_int(&q, row->credential);
@@ -91,6 +92,7 @@ wxtp_status sq_tenant_put(wxtp_tx *tx, const wxtp_tenant_row *row)
     sq_int(&q, row->used_ms);
     sq_int(&q, row->created_ms);
     sq_int(&q, row->updated_ms);
+    sq_text(&q, row->status_source);
     return sq_run(&q);
 }
 

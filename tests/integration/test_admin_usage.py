@@ -14,11 +14,11 @@ sys.path.insert(0, os.path.join(HERE, "..", "support"))
 from scene import ADMIN, Scene, openid  # noqa: E402
 from simulator import AES_KEY, COMPONENT, SECRET, TOKEN  # noqa: E402
 
-COMMANDS = """platform set|platform show|callback|authorize-url|tenant add|tenant add-own|tenant add-cloud|tenant list
-tenant show|tenant sync|tenant set|tenant remove|token refresh|token show|unblacklist|blacklist list|blacklist add
+COMMANDS = """platform set|platform show|explain|why|callback|push list|authorize-url|tenant add|tenant add-own
+tenant add-cloud|tenant list|tenant show|tenant sync|tenant set|tenant reconnect|tenant remove|token refresh|token show|unblacklist|blacklist list|blacklist add
 job list|job show|job resume|job cancel|audit|doctor|db check|db backup|db restore|db migrate|db rekey|db prune
 serve""".replace("\n", "|").split("|")
-GROUPS = ["platform", "tenant", "token", "blacklist", "job", "db"]
+GROUPS = ["platform", "tenant", "token", "push", "blacklist", "job", "db"]
 OWN = "wxown0000000000001"
 
 
@@ -87,6 +87,12 @@ class Help(Case):
         self.assertEqual(words("unblacklist", "--rej"), ["--rejects"])
         self.assertEqual(words("tenant", "set", "wx", "--certified", ""), ["yes", "no", "auto"])
         self.assertEqual(words("job", "list", "--state", "pa"), ["paused", "partial"])
+        self.assertEqual(words("expl"), ["explain"])
+        self.assertEqual(words("explain", "wx", "--for-merchant", ""), ["zh", "en"])
+        self.assertEqual(words("tenant", "rec"), ["reconnect"])
+        self.assertEqual(words("push", ""), ["list"])
+        self.assertEqual(words("audit", "--fo"), ["--follow"])
+        self.assertEqual(words("callback", "--exp"), ["--explain"])
 
 
 class Usage(Case):

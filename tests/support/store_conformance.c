@@ -271,6 +271,7 @@ static void a_tenant_keeps_each_field(void **state)
                                 .observed_certified = 1,
                                 .profile_ms = 21,
                                 .status_ms = 22,
+                                .status_source = "push authorized 1",
                                 .event_time_s = 23,
                                 .appsecret = blob("s"),
                                 .token_file = "/f",
@@ -293,6 +294,7 @@ static void a_tenant_keeps_each_field(void **state)
     assert_string_equal(out.nick_name, "n");
     assert_string_equal(out.principal_name, "p");
     assert_string_equal(out.user_name, "u");
+    assert_string_equal(out.status_source, "push authorized 1");
     assert_int_equal(out.certified, 1);
     assert_int_equal(out.override_certified, -1);
     assert_int_equal(out.declared_certified, 0);
@@ -541,9 +543,15 @@ static void I8_open_codes_come_oldest_first(void **state)
     words all = {.most = 0}, one = {.most = 0};
     begin(&f, WXTP_TX_SYNC);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        row = (wxtp_code_row){
-            "p", blob(rows[i].digest), rows[i].appid, blob("c"), rows[i].code_state, 1, rows[i].received_ms,
-            99};
+        row = (wxtp_code_row){"p",
+                              blob(rows[i].digest),
+                              rows[i].appid,
+                              blob("c"),
+                              rows[i].code_state,
+                              1,
+                              rows[i].received_ms,
+                              99,
+                              "s"};
         OK(OPS(&f)->code_put(f.tx, &row));
     }
     OK(OPS(&f)->code_open(f.tx, "p", NULL, note_code, &all));
@@ -553,6 +561,7 @@ static void I8_open_codes_come_oldest_first(void **state)
     OK(OPS(&f)->code_get(f.tx, "p", blob("4"), &row));
     assert_int_equal(row.state, WXTP_CODE_BAD);
     assert_int_equal(row.expires_ms, 99);
+    assert_string_equal(row.source, "s");
     assert_int_equal(OPS(&f)->code_get(f.tx, "q", blob("4"), &row), WXTP_ERR_NOT_FOUND);
     commit(&f);
     finish(&f);
@@ -1071,19 +1080,159 @@ static void the_audit_gives_the_last_oldest_first(void **state)
     for (int i = 0; i < 5; i++) {
         wxtp_audit_row row = {.time_ms = 10 * (i + 1), .platform = rows[i].platform, .appid = rows[i].appid};
         row.rid = rows[i].rid;
+        row.errcode = i % 2 ? 40003 : 0;
         OK(OPS(&f)->audit_add(f.tx, &row));
     }
     const struct {
         wxtp_audit_filter filter;
         const char *want;
-    } cases[] = {{{"p", NULL, 0, 9}, "r1 r2 r4 r5 "},
-                 {{"p", NULL, 0, 2}, "r4 r5 "},
-                 {{"p", "a", 0, 9}, "r1 r5 "},
-                 {{"p", NULL, 40, 9}, "r4 r5 "},
-                 {{"", NULL, 0, 9}, "r2 "}};
+    } cases[] = {{{"p", NULL, 0, 9, false, 0}, "r1 r2 r4 r5 "}, {{"p", NULL, 0, 2, false, 0}, "r4 r5 "},
+                 {{"p", "a", 0, 9, false, 0}, "r1 r5 "},        {{"p", NULL, 40, 9, false, 0}, "r4 r5 "},
+                 {{"", NULL, 0, 9, false, 0}, "r2 "},           {{"p", NULL, 0, 9, true, 40003}, "r2 r4 "},
+                 {{"p", "c", 0, 9, true, 40003}, "r4 "},        {{"p", "a", 0, 9, true, 40003}, ""},
+                 {{"p", NULL, 0, 1, true, 40003}, "r4 "}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         words w = {.most = 0};
         OK(OPS(&f)->audit_list(f.tx, &cases[i].filter, note_audit, &w));
+        assert_string_equal(w.text, cases[i].want);
+    }
+    commit(&f);
+    finish(&f);
+}
+
+static bool keep_last_id(void *user, const wxtp_audit_row *row)
+{
+    *(int64_t *)user = row->id;
+    return true;
+}
+
+static void the_audit_goes_on_after_an_id(void **state)
+{
+    START(f);
+    int64_t last = 0;
+    begin(&f, WXTP_TX_WRITE);
+    for (int i = 1; i <= 3; i++) {
+        char rid[16];
+        snprintf(rid, sizeof rid, "r%d", i);
+        /* The clock goes back: an id never does. */
+        OK(OPS(&f)->audit_add(
+            f.tx, &(wxtp_audit_row){.time_ms = 100 - i, .platform = i == 2 ? "" : "p", .rid = rid}));
+    }
+    OK(OPS(&f)->audit_add(f.tx, &(wxtp_audit_row){.time_ms = 100, .platform = "q", .rid = "x"}));
+    commit(&f);
+    begin(&f, WXTP_TX_READ);
+    words all = {.most = 0}, some = {.most = 0}, one = {.most = 1}, none = {.most = 0};
+    OK(OPS(&f)->audit_after(f.tx, "p", 0, 9, note_audit, &all));
+    assert_string_equal(all.text, "r1 r2 r3 ");
+    OK(OPS(&f)->audit_after(f.tx, "p", 0, 1, keep_last_id, &last));
+    OK(OPS(&f)->audit_after(f.tx, "p", last, 9, note_audit, &some));
+    assert_string_equal(some.text, "r2 r3 ");
+    OK(OPS(&f)->audit_after(f.tx, "p", last, 9, note_audit, &one));
+    assert_string_equal(one.text, "r2 ");
+    OK(OPS(&f)->audit_after(f.tx, "p", INT64_MAX, 9, note_audit, &none));
+    assert_string_equal(none.text, "");
+    commit(&f);
+    finish(&f);
+}
+
+static void the_audit_finds_a_rid_and_who_made_a_token(void **state)
+{
+    START(f);
+    wxtp_audit_row row;
+    static const wxtp_audit_row rows[] = {
+        {.platform = "p", .appid = "a", .call = "exchange", .made_generation = 1, .source = "push x 1"},
+        {.platform = "p", .appid = "a", .call = "refresh", .token_generation = 1, .made_generation = 2},
+        {.platform = "p", .appid = "a", .call = "call", .token_generation = 2, .rid = "r1", .errcode = 40003},
+        {.platform = "", .appid = "b", .call = "call", .rid = "r2"},
+        {.platform = "q", .appid = "a", .call = "call", .rid = "r3"},
+        {.platform = "p", .appid = "a", .call = "refresh", .token_generation = 2, .made_generation = 3},
+        {.platform = "p", .appid = "a", .call = "again", .token_generation = 3, .rid = "r1"},
+    };
+    begin(&f, WXTP_TX_WRITE);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        OK(OPS(&f)->audit_add(f.tx, &rows[i]));
+    OK(OPS(&f)->audit_by_rid(f.tx, "p", "r1", &row));
+    assert_string_equal(row.call, "again"); /* the newest */
+    assert_int_equal(row.token_generation, 3);
+    OK(OPS(&f)->audit_by_rid(f.tx, "p", "r2", &row));
+    assert_string_equal(row.appid, "b");
+    assert_int_equal(OPS(&f)->audit_by_rid(f.tx, "p", "r3", &row), WXTP_ERR_NOT_FOUND);
+    assert_int_equal(OPS(&f)->audit_by_rid(f.tx, "p", "", &row), WXTP_ERR_NOT_FOUND);
+
+    wxtp_maker_filter of = {"p", "a", INT64_MAX, 2, NULL};
+    OK(OPS(&f)->audit_maker(f.tx, &of, &row));
+    assert_string_equal(row.call, "refresh");
+    assert_int_equal(row.made_generation, 2);
+    of.before_id = row.id;
+    assert_int_equal(OPS(&f)->audit_maker(f.tx, &of, &row), WXTP_ERR_NOT_FOUND);
+    of = (wxtp_maker_filter){"p", "a", INT64_MAX, 0, "exchange"};
+    OK(OPS(&f)->audit_maker(f.tx, &of, &row));
+    assert_string_equal(row.source, "push x 1");
+    of = (wxtp_maker_filter){"p", "a", INT64_MAX, 0, NULL};
+    OK(OPS(&f)->audit_maker(f.tx, &of, &row));
+    assert_int_equal(row.made_generation, 3);
+    of.appid = "b";
+    assert_int_equal(OPS(&f)->audit_maker(f.tx, &of, &row), WXTP_ERR_NOT_FOUND);
+    commit(&f);
+    finish(&f);
+}
+
+static bool note_push(void *user, const wxtp_push_row *row)
+{
+    return note(user, row->event);
+}
+
+static void pushes_tell_what_became_of_them(void **state)
+{
+    START(f);
+    wxtp_push_row row;
+    static const struct {
+        const char *platform, *digest, *event, *appid;
+        int64_t received_ms;
+    } rows[] = {{"p", "d3", "three", "a", 30},
+                {"p", "d1", "one", "", 10},
+                {"q", "d1", "other", "a", 15},
+                {"p", "d2", "two", "a", 20},
+                {"p", "d4", NULL, "", 40}};
+    begin(&f, WXTP_TX_SYNC);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        OK(OPS(&f)->push_remember(f.tx, rows[i].platform, blob(rows[i].digest), rows[i].received_ms));
+        row = (wxtp_push_row){.platform = rows[i].platform,
+                              .digest = blob(rows[i].digest),
+                              .event = rows[i].event,
+                              .appid = rows[i].appid,
+                              .create_time_s = 5,
+                              .received_ms = 999, /* stays as it was */
+                              .applied = i != 0,
+                              .why = i == 0 ? "older" : ""};
+        if (rows[i].event != NULL)
+            OK(OPS(&f)->push_note(f.tx, &row));
+    }
+    row.digest = blob("never");
+    assert_int_equal(OPS(&f)->push_note(f.tx, &row), WXTP_ERR_NOT_FOUND);
+    OK(OPS(&f)->push_get(f.tx, "p", blob("d3"), &row));
+    assert_string_equal(row.event, "three");
+    assert_string_equal(row.appid, "a");
+    assert_string_equal(row.why, "older");
+    assert_false(row.applied);
+    assert_int_equal(row.create_time_s, 5);
+    assert_int_equal(row.received_ms, 30);
+    assert_int_equal(row.digest.len, 2);
+    assert_int_equal(OPS(&f)->push_get(f.tx, "p", blob("d4"), &row), WXTP_ERR_NOT_FOUND);
+    assert_int_equal(OPS(&f)->push_get(f.tx, "r", blob("d3"), &row), WXTP_ERR_NOT_FOUND);
+    const struct {
+        wxtp_push_filter filter;
+        const char *want;
+    } cases[] = {{{"p", NULL, 0, 9}, "one two three "},
+                 {{"p", NULL, 0, 2}, "two three "},
+                 {{"p", "a", 0, 9}, "two three "},
+                 {{"p", NULL, 20, 9}, "two three "},
+                 {{"p", "a", 0, 1}, "three "},
+                 {{"q", "a", 0, 9}, "other "},
+                 {{"p", "", 0, 9}, ""}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        words w = {.most = 0};
+        OK(OPS(&f)->push_list(f.tx, &cases[i].filter, note_push, &w));
         assert_string_equal(w.text, cases[i].want);
     }
     commit(&f);
@@ -1222,6 +1371,9 @@ int store_conformance_run(const char *name, store_factory *factory)
         TEST(sifting_finds_the_places_of_keys_that_are_looked_for),
         TEST(holds_are_kept_by_account_call_and_kind),
         TEST(the_audit_gives_the_last_oldest_first),
+        TEST(the_audit_goes_on_after_an_id),
+        TEST(the_audit_finds_a_rid_and_who_made_a_token),
+        TEST(pushes_tell_what_became_of_them),
         TEST(pruning_deletes_what_is_older),
         TEST(I12_after_fork_the_child_abandons_and_the_parent_goes_on),
         TEST(a_sound_store_has_no_problem),

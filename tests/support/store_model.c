@@ -41,7 +41,10 @@ typedef struct model {
     struct {
         int64_t fence, until_ms;
     } leases[LEASES];
-    bool pushes[PUSHES];
+    struct {
+        bool there, noted;
+        int appid, applied;
+    } pushes[PUSHES]; /* received in the order of their numbers */
     struct {
         bool there, finished;
     } batches[BATCHES];
@@ -337,9 +340,52 @@ static void step_push(run *r)
 {
     unsigned i = roll(r, PUSHES);
     unsigned char digest = (unsigned char)i;
-    wxtp_status status = r->ops->push_remember(r->tx, "p", (wxtp_blob){&digest, 1}, 1);
-    same(r, "push_remember", status, r->model.pushes[i] ? WXTP_ERR_EXISTS : WXTP_OK);
-    r->model.pushes[i] = true;
+    wxtp_status status = r->ops->push_remember(r->tx, "p", (wxtp_blob){&digest, 1}, 1 + (int64_t)i);
+    same(r, "push_remember", status, r->model.pushes[i].there ? WXTP_ERR_EXISTS : WXTP_OK);
+    r->model.pushes[i].there = true;
+}
+
+static void step_push_note(run *r)
+{
+    unsigned i = roll(r, PUSHES), a = roll(r, APPIDS);
+    unsigned char digest = (unsigned char)i;
+    wxtp_push_row row = {.platform = "p",
+                         .digest = {&digest, 1},
+                         .event = "e",
+                         .appid = appids[a],
+                         .applied = roll(r, 2) == 0};
+    bool there = r->model.pushes[i].there;
+    same(r, "push_note", r->ops->push_note(r->tx, &row), there ? WXTP_OK : WXTP_ERR_NOT_FOUND);
+    if (there) {
+        r->model.pushes[i].noted = true;
+        r->model.pushes[i].appid = (int)a;
+        r->model.pushes[i].applied = row.applied;
+    }
+    wxtp_status status = r->ops->push_get(r->tx, "p", (wxtp_blob){&digest, 1}, &row);
+    same(r, "push_get", status, there ? WXTP_OK : WXTP_ERR_NOT_FOUND);
+}
+
+static bool gather_push(void *user, const wxtp_push_row *row)
+{
+    add_key(user, row->appid, row->applied ? "yes" : "no");
+    return true;
+}
+
+static void step_push_list(run *r)
+{
+    unsigned a = roll(r, APPIDS), since = roll(r, PUSHES), limit = 1 + roll(r, PUSHES);
+    bool of_one = roll(r, 2) == 0;
+    const wxtp_push_filter filter = {"p", of_one ? appids[a] : NULL, 1 + (int64_t)since, limit};
+    keys got = {""}, want = {""};
+    unsigned fit[PUSHES], count = 0;
+    same(r, "push_list", r->ops->push_list(r->tx, &filter, gather_push, &got), WXTP_OK);
+    for (unsigned i = since; i < PUSHES; i++) {
+        if (r->model.pushes[i].noted && (!of_one || r->model.pushes[i].appid == (int)a))
+            fit[count++] = i;
+    }
+    for (unsigned n = count > limit ? count - limit : 0; n < count; n++)
+        add_key(&want, appids[r->model.pushes[fit[n]].appid], r->model.pushes[fit[n]].applied ? "yes" : "no");
+    assert_string_equal(got.text, want.text);
 }
 
 static void step_batch_put(run *r)
@@ -539,7 +585,8 @@ void model_run(wxtp_store *store, test_clock *clock, unsigned seed)
         step_token_put,      step_token_put,  step_token_get,   step_token_due,     step_tenant_count,
         step_intent,         step_lease,      step_lease,       step_lease,         step_clock,
         step_push,           step_batch_put,  step_batch_list,  step_batch_mark,    step_exception_add,
-        step_exception_list, step_spare,      step_tenant_list, step_snapshot_part,
+        step_exception_list, step_spare,      step_tenant_list, step_snapshot_part, step_push_note,
+        step_push_note,      step_push_list,
     };
     run r = {.store = store, .ops = store->ops, .clock = clock, .random = seed, .seed = seed};
     same(&r, "begin", r.ops->begin(store, WXTP_TX_WRITE, &r.tx), WXTP_OK);

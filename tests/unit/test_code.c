@@ -39,7 +39,7 @@ static void store_code(fixture *fx, const char *code, const char *appid)
     WX_AUTO_SCOPE scope = {0};
     assert_int_equal(wx_scope_begin(&scope, fx->core, WXTP_TX_SYNC, &err), WXTP_OK);
     assert_int_equal(wx_code_put(fx->core, scope.tx, code, appid, FAKE_EPOCH_MS / 1000,
-                                 fake_clock_wall(&fx->clock) + 3600000, &err),
+                                 fake_clock_wall(&fx->clock) + 3600000, "push authorized 1", &err),
                      WXTP_OK);
     assert_int_equal(wx_scope_commit(&scope, &err), WXTP_OK);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codec/base64.h"
 #include "codec/envelope.h"
 #include "codec/json.h"
 #include "codec/xml.h"
@@ -130,7 +131,33 @@ static wxtp_tenant_status status_of(fixture *fx)
 
 /* ---- Authentic or not ---- */
 
-static void assert_forged(fixture *fx, const sealed *self, const char *word, const char *hint)
+static wx_push_explanation explain(fixture *fx, const sealed *self)
+{
+    wx_push_explanation told;
+    wx_err err = {0};
+    if (wx_inbound_explain(fx->op, self->query, self->body, strlen(self->body), &told, &err) != WXTP_OK) {
+        fail_msg("%s", err.message);
+    }
+    return told;
+}
+
+/* The first check that it does not pass is `check`, and it is told in the words of the refusal. */
+static void assert_explained(fixture *fx, const sealed *self, wx_push_check check, const char *refusal)
+{
+    const wx_push_explanation told = explain(fx, self);
+    assert_false(told.authentic);
+    assert_string_equal(told.refusal.message, refusal);
+    assert_true(told.refusal.hint[0] != '\0');
+    for (int i = 0; i < WX_PUSH_CHECKS; i++) {
+        if (told.trace.passed[i] != (i < (int)check)) {
+            fail_msg("%s: check %d is %s", refusal, i, told.trace.passed[i] ? "passed" : "not passed");
+        }
+        assert_int_equal(told.trace.passed[i], told.trace.details[i][0] != '\0');
+    }
+}
+
+static void assert_forged(fixture *fx, const sealed *self, wx_push_check check, const char *word,
+                          const char *hint)
 {
     wxtp_push *push = NULL;
     wx_err err;
@@ -145,6 +172,7 @@ static void assert_forged(fixture *fx, const sealed *self, const char *word, con
     if (hint && !strstr(err.hint, hint)) {
         fail_msg("'%s' does not say '%s'", err.hint, hint);
     }
+    assert_explained(fx, self, check, err.message);
 }
 
 /* Symptom: signature always wrong; amount to pad is incorrect. */
@@ -157,28 +185,28 @@ static void I8_what_is_not_authentic_is_refused_by_name(void **state)
     sealed self = wechat();
     self.token = "another-token";
     seal(&self, xml);
-    assert_forged(fx, &self, "msg_signature", "--token-file");
+    assert_forged(fx, &self, WX_CHECK_SIGNATURE, "msg_signature", "--token-file");
     self = wechat();
     self.key = OLD_KEY;
     seal(&self, xml);
-    assert_forged(fx, &self, "after decryption", "--aes-key-file");
+    assert_forged(fx, &self, WX_CHECK_KEY, "after decryption", "--aes-key-file");
     self = wechat();
     self.appid = "wxffffffffffffffff";
     seal(&self, xml);
-    assert_forged(fx, &self, "appid inside", "another platform");
+    assert_forged(fx, &self, WX_CHECK_APPID, "appid inside", "another platform");
     self = wechat();
     self.outer_appid = "wxffffffffffffffff";
     seal(&self, xml);
-    assert_forged(fx, &self, "AppId of the body", "another platform");
+    assert_forged(fx, &self, WX_CHECK_APPID, "AppId of the body", "another platform");
     self = wechat();
     seal(&self, "<xml><AppId>wxffffffffffffffff</AppId><InfoType>component_verify_ticket</InfoType></xml>");
-    assert_forged(fx, &self, "AppId of the event", "another platform");
+    assert_forged(fx, &self, WX_CHECK_EVENT_APPID, "AppId of the event", "another platform");
     self = wechat();
     seal(&self, "<xml><InfoType>");
-    assert_forged(fx, &self, "decrypted message", NULL);
+    assert_forged(fx, &self, WX_CHECK_INNER_XML, "decrypted message", NULL);
     self = wechat();
     seal(&self, "<!DOCTYPE a [<!ENTITY b \"c\">]><xml><InfoType>&b;</InfoType></xml>");
-    assert_forged(fx, &self, "document type", NULL);
+    assert_forged(fx, &self, WX_CHECK_INNER_XML, "document type", NULL);
     WX_AUTO_FREE char *ticket = NULL;
     wx_err err = {0};
     assert_int_equal(wx_ticket_get(fx->core, &ticket, &err), WXTP_OK);
@@ -193,29 +221,143 @@ static void I8_what_is_malformed_outside_is_refused(void **state)
     seal(&self, event_xml(xml, "unauthorized", 1767225700, WHO));
     sealed broken = self;
     memcpy(strstr(broken.query, "nonce="), "nonsex", 6);
-    assert_forged(fx, &broken, "lacks", NULL);
+    assert_forged(fx, &broken, WX_CHECK_QUERY, "lacks", NULL);
     broken = self;
     memcpy(strstr(broken.query, "=aes"), "=raw", 4);
-    assert_forged(fx, &broken, "encrypt_type", NULL);
+    assert_forged(fx, &broken, WX_CHECK_QUERY, "encrypt_type", NULL);
     broken = self;
     broken.body[0] = '\0';
-    assert_forged(fx, &broken, "empty", NULL);
+    assert_forged(fx, &broken, WX_CHECK_BODY_SIZE, "empty", NULL);
     broken = self;
     snprintf(broken.body, sizeof broken.body, "<xml><ToUserName>gh_1</ToUserName></xml>");
-    assert_forged(fx, &broken, "no Encrypt", NULL);
+    assert_forged(fx, &broken, WX_CHECK_XML, "no Encrypt", NULL);
     broken = self;
     snprintf(broken.body, sizeof broken.body, "<!DOCTYPE xml><xml><Encrypt>x</Encrypt></xml>");
-    assert_forged(fx, &broken, "document type", NULL);
+    assert_forged(fx, &broken, WX_CHECK_XML, "document type", NULL);
     broken = self;
     char *at = strstr(broken.body, "<Encrypt>") + 40; /* one character of the sealed text */
     *at = *at == 'A' ? 'B' : 'A';
-    assert_forged(fx, &broken, "msg_signature", NULL);
+    assert_forged(fx, &broken, WX_CHECK_SIGNATURE, "msg_signature", NULL);
     char *large = calloc(1, (1 << 20) + 2);
     wxtp_push *push = NULL;
     wx_err err = {0};
     assert_int_equal(wx_inbound_receive(fx->op, self.query, large, (1 << 20) + 1, &push, &err),
                      WXTP_ERR_SIGNATURE);
     free(large);
+}
+
+/* Wrong inside the envelope though signature and key are right: what comes of it is as chance has it, but not
+ * the check that finds it. */
+static void I8_the_check_that_a_changed_text_fails_is_told(void **state)
+{
+    fixture *fx = *state;
+    char xml[2048];
+    event_xml(xml, "unauthorized", 1767225700, WHO);
+    for (int kind = 0; kind < 4; kind++) {
+        static const wx_push_check checks[] = {WX_CHECK_BASE64, WX_CHECK_BASE64, WX_CHECK_PADDING,
+                                               WX_CHECK_LENGTH};
+        static const char *const words[] = {"no base64", "blocks of 16 bytes", "padding", "length"};
+        sealed self = wechat();
+        unsigned char key[WX_AES_KEY_LEN];
+        char signature[41];
+        WX_AUTO_BUF text;
+        WX_AUTO_BUF bytes;
+        wx_buf_init(&text, NULL, 1 << 20);
+        wx_buf_init(&bytes, NULL, 1 << 20);
+        seal(&self, xml);
+        assert_true(wx_encoding_aes_key_decode(self.key, strlen(self.key), key));
+        assert_true(wx_envelope_seal(key, self.appid, xml, strlen(xml), NULL, &text));
+        if (kind == 0) {
+            memcpy(text.data, "!*!*", 4);
+        } else {
+            assert_true(wx_base64_decode(&bytes, text.data, text.len));
+            if (kind == 1) {
+                bytes.len -= 3;
+            } else if (kind == 2) {
+                bytes.len -= 16; /* ends within the appid or the message */
+            } else {
+                bytes.data[20] = (char)(bytes.data[20] ^ 1); /* the block that has the length */
+            }
+            wx_buf_clear(&text);
+            assert_true(wx_base64_encode(&text, bytes.data, bytes.len));
+        }
+        assert_true(wx_push_signature(self.token, "1767225600", "nonce1", text.data, text.len, signature));
+        snprintf(self.query, sizeof self.query, "timestamp=1767225600&nonce=nonce1&msg_signature=%s",
+                 signature);
+        snprintf(self.body, sizeof self.body, "<xml><Encrypt><![CDATA[%s]]></Encrypt></xml>",
+                 wx_buf_str(&text));
+        assert_forged(fx, &self, checks[kind], words[kind], NULL);
+    }
+}
+
+static void I8_explaining_takes_nothing(void **state)
+{
+    fixture *fx = *state;
+    char xml[2048];
+    sealed self = wechat();
+    put(fx, WXTP_TENANT_AUTHORIZED, 1767225600);
+    seal(&self, event_xml(xml, "unauthorized", 1767225700, WHO));
+    for (int i = 0; i < 2; i++) {
+        const wx_push_explanation told = explain(fx, &self);
+        assert_true(told.authentic);
+        assert_true(told.applied);
+        assert_false(told.seen_before || told.older);
+        assert_int_equal(told.create_time_s, 1767225700);
+        assert_int_equal(status_of(fx), WXTP_TENANT_AUTHORIZED);
+    }
+    assert_true(counts(fx, xml)); /* it is not remembered */
+    assert_int_equal(status_of(fx), WXTP_TENANT_UNAUTHORIZED);
+    wx_push_explanation told = explain(fx, &self);
+    assert_true(told.authentic && told.seen_before);
+    assert_false(told.applied || told.older);
+    seal(&self, event_xml(xml, "unauthorized", 1767225650, WHO));
+    told = explain(fx, &self);
+    assert_true(told.authentic && told.older);
+    assert_false(told.applied || told.seen_before);
+    assert_string_equal(told.why, "older than what is stored");
+    assert_int_equal(fake_http_count(&fx->http, NULL), 0);
+}
+
+static void I8_the_key_and_token_that_served_are_told(void **state)
+{
+    fixture *fx = *state;
+    char xml[2048];
+    fixture_put_platform(fx, FIXTURE_PUSH_TOKEN, FIXTURE_AES_KEY, OLD_TOKEN, OLD_KEY);
+    sealed self = wechat();
+    seal(&self, event_xml(xml, "unauthorized", 1767225700, WHO));
+    wx_push_explanation told = explain(fx, &self);
+    assert_non_null(strstr(told.trace.details[WX_CHECK_SIGNATURE], "current"));
+    assert_non_null(strstr(told.trace.details[WX_CHECK_KEY], "current"));
+    self.token = OLD_TOKEN;
+    self.key = OLD_KEY;
+    seal(&self, xml);
+    told = explain(fx, &self);
+    assert_non_null(strstr(told.trace.details[WX_CHECK_SIGNATURE], "previous"));
+    assert_non_null(strstr(told.trace.details[WX_CHECK_KEY], "previous"));
+}
+
+static void I9_an_explanation_holds_no_secret(void **state)
+{
+    fixture *fx = *state;
+    char xml[2048];
+    sealed self = wechat();
+    static const char *const secrets[] = {FIXTURE_PUSH_TOKEN, FIXTURE_AES_KEY, "ticket@@@",
+                                          "queryauthcode@@@"};
+    static const char *const events[][2] = {
+        {"component_verify_ticket", "<ComponentVerifyTicket>ticket@@@7</ComponentVerifyTicket>"},
+        {"authorized", WITH_CODE("queryauthcode@@@7")}};
+    for (int i = 0; i < 4; i++) {
+        self.key = i < 2 ? FIXTURE_AES_KEY : OLD_KEY;
+        seal(&self, event_xml(xml, events[i % 2][0], 1767225700, events[i % 2][1]));
+        const wx_push_explanation told = explain(fx, &self);
+        for (size_t s = 0; s < sizeof secrets / sizeof secrets[0]; s++) {
+            for (int at = 0; at < WX_PUSH_CHECKS; at++) {
+                assert_null(strstr(told.trace.details[at], secrets[s]));
+            }
+            assert_null(strstr(told.refusal.message, secrets[s]));
+            assert_null(strstr(told.refusal.hint, secrets[s]));
+        }
+    }
 }
 
 static void I8_late_pushes_under_the_previous_token_and_key_are_taken(void **state)
@@ -635,6 +777,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(I8_what_is_not_authentic_is_refused_by_name),
         T(I8_what_is_malformed_outside_is_refused),
+        T(I8_the_check_that_a_changed_text_fails_is_told),
+        T(I8_explaining_takes_nothing),
+        T(I8_the_key_and_token_that_served_are_told),
+        T(I9_an_explanation_holds_no_secret),
         T(I8_late_pushes_under_the_previous_token_and_key_are_taken),
         T(vectors_of_other_sdks_are_opened),
         T(I8_a_replay_counts_once_and_has_the_same_id),

@@ -209,6 +209,77 @@ static void an_older_schema_migrates_where_allowed(void **state)
     store->ops->close(store);
 }
 
+static char *read_text(const char *path)
+{
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    char *text = calloc(1, 1 << 16);
+    assert_non_null(text);
+    assert_true(fread(text, 1, (1 << 16) - 1, file) > 0);
+    fclose(file);
+    return text;
+}
+
+static bool count_row(void *user, const wxtp_push_row *row)
+{
+    (void)row;
+    ++*(int *)user;
+    return true;
+}
+
+static bool keep_audit(void *user, const wxtp_audit_row *row)
+{
+    *(int64_t *)user = row->id;
+    assert_string_equal(row->rid, "r1");
+    assert_int_equal(row->made_generation, 0);
+    assert_string_equal(row->source, "");
+    return true;
+}
+
+/* A database of the first version keeps what it holds; what it did not record is told as such. */
+static void a_database_of_version_1_is_taken_on(void **state)
+{
+    place *at = *state;
+    char message[256];
+    wxtp_store *store;
+    wxtp_tx *tx;
+    wxtp_tenant_row tenant;
+    wxtp_push_row push;
+    wxtp_code_row code;
+    int pushes = 0;
+    int64_t audit = 0;
+    char *schema = read_text(WXTP_SCHEMA_DIR "/0001_initial.sql");
+    run_sql(at->path, schema);
+    free(schema);
+    run_sql(
+        at->path,
+        "PRAGMA application_id=2004382832;PRAGMA user_version=1;"
+        "INSERT INTO tenants VALUES('p','a',0,1,1,2,0,1,'1,2','n','p','u',1,-1,-1,-1,1,2,3,x'','',0,0,4,5,6);"
+        "INSERT INTO pushes VALUES('p',x'64',10);"
+        "INSERT INTO codes VALUES('p',x'63','a',x'00',0,1,2,99);"
+        "INSERT INTO audit VALUES(5000,5,'p','a','call','',1,0,'ok','r1',1,7)");
+    assert_int_equal(open_at(at->path, &real_clock, false, &store, message), WXTP_ERR_STATE);
+    assert_int_equal(open_at(at->path, &real_clock, true, &store, message), WXTP_OK);
+    assert_true(schema_version(at->path) >= 3);
+    OK(store->ops->begin(store, WXTP_TX_WRITE, &tx));
+    OK(store->ops->tenant_get(tx, "p", "a", &tenant));
+    assert_string_equal(tenant.permission_sets, "1,2");
+    assert_int_equal(tenant.updated_ms, 6);
+    assert_string_equal(tenant.status_source, "");
+    OK(store->ops->code_get(tx, "p", (wxtp_blob){"c", 1}, &code));
+    assert_int_equal(code.expires_ms, 99);
+    assert_string_equal(code.source, "");
+    /* It is known, so that it does not count again, but nobody knows what it was. */
+    assert_int_equal(store->ops->push_remember(tx, "p", (wxtp_blob){"d", 1}, 11), WXTP_ERR_EXISTS);
+    assert_int_equal(store->ops->push_get(tx, "p", (wxtp_blob){"d", 1}, &push), WXTP_ERR_NOT_FOUND);
+    OK(store->ops->push_list(tx, &(wxtp_push_filter){"p", NULL, 0, 9}, count_row, &pushes));
+    assert_int_equal(pushes, 0);
+    OK(store->ops->audit_list(tx, &(wxtp_audit_filter){"p", NULL, 0, 9, false, 0}, keep_audit, &audit));
+    assert_int_equal(audit, 5000);
+    store->ops->rollback(tx);
+    store->ops->close(store);
+}
+
 /* A database of the first version, with a job in it, is brought up to date and takes what is newer. */
 static void a_database_of_the_first_version_keeps_its_jobs(void **state)
 {
@@ -892,6 +963,15 @@ static void tenant_pages_come_from_an_index(void **state)
         "status=1 AND "
         "appid>='a' ORDER BY appid",
         "SELECT appid FROM tokens WHERE platform='p' AND due_ms<=5 ORDER BY due_ms,appid LIMIT 9",
+        "SELECT why FROM pushes INDEXED BY pushes_by_account WHERE platform='p' AND appid='a' AND appid<>'' "
+        "AND "
+        "received_ms>=5 ORDER BY received_ms DESC,digest DESC LIMIT 9",
+        "SELECT id FROM audit INDEXED BY audit_makers WHERE platform='p' AND appid='a' AND made_generation>0 "
+        "AND id<9 "
+        "ORDER BY id DESC LIMIT 1",
+        "SELECT id FROM audit INDEXED BY audit_by_rid WHERE rid='r' AND rid<>'' AND platform IN('p','') "
+        "ORDER BY id "
+        "DESC LIMIT 1",
     };
     place *at = *state;
     wxtp_store *store = open_file(at, &real_clock);
@@ -909,7 +989,7 @@ static void tenant_pages_come_from_an_index(void **state)
     static const char fill[] = "WITH RECURSIVE n(i) AS(SELECT 0 UNION ALL SELECT i+1 FROM n WHERE i<29999) "
                                "INSERT INTO tenants SELECT "
                                "'p',printf('wx%08d',i),0,1,1,2,0,0,'1,2','n','p','u',i%3000=7,-1,-1,-1,0,0,0,"
-                               "x'','',0,0,0,0,0 FROM n";
+                               "x'','',0,0,0,0,0,'' FROM n";
     assert_int_equal(sqlite3_exec(db, fill, NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
     int found = 0;
@@ -940,6 +1020,7 @@ int main(void)
         TEST(opening_tells_what_the_file_is),
         TEST(a_newer_schema_is_refused_and_left_alone),
         TEST(an_older_schema_migrates_where_allowed),
+        TEST(a_database_of_version_1_is_taken_on),
         TEST(a_database_of_the_first_version_keeps_its_jobs),
         TEST(no_update_of_several_processes_is_lost),
         TEST(I11_the_wal_stays_bounded_under_steady_writers),

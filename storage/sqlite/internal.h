@@ -175,6 +175,7 @@ int sq_pragma_int(sqlite3 *db, const char *sql, int64_t *value);
 int sq_statement_get(sq_conn *conn, const char *sql, int slot, sqlite3_stmt **stmt);
 
 /* transaction.c */
+int sq_transaction_prepare(sq_conn *conn);
 wxtp_status sq_begin(wxtp_store *base, wxtp_tx_mode mode, wxtp_tx **tx);
 wxtp_status sq_commit(wxtp_tx *tx);
 void sq_rollback(wxtp_tx *tx);

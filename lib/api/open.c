@@ -160,7 +160,7 @@ static wxtp_status name_instance(wx_core *core, wx_err *err)
     unsigned char bytes[16];
     char text[2 * sizeof(bytes) + 1];
     if (!wx_random(bytes, sizeof(bytes))) {
-        return wx_fail(err, WXTP_ERR_INTERNAL, "the system gives no random bytes");
+        return wx_openssl_fail("give random bytes", err);
     }
     for (size_t at = 0; at < sizeof(bytes); at++) {
         (void)snprintf(text + 2 * at, 3, "%02x", bytes[at]);

@@ -48,12 +48,18 @@ static wxtp_status read_query(wx_core *core, const char *query, asked *self, wx_
     wx_buf_init(&self->nonce, &core->allocator, QUERY_VALUE_MAX);
     wx_buf_init(&self->signature, &core->allocator, QUERY_VALUE_MAX);
     wx_buf_init(&type, &core->allocator, QUERY_VALUE_MAX);
-    if (wx_query_get(query, "encrypt_type", &type) && strcmp(wx_buf_str(&type), "aes") != 0) {
+    const bool typed = wx_query_get(query, "encrypt_type", &type);
+    if (type.nomem) {
+        return wx_fail_nomem(err);
+    }
+    if (typed && strcmp(wx_buf_str(&type), "aes") != 0) {
         return unauthentic(err, "encrypt_type is not aes", "Set the platform to the safe (encrypted) mode.");
     }
     if (!wx_query_get(query, "timestamp", &self->timestamp) || !wx_query_get(query, "nonce", &self->nonce) ||
         !wx_query_get(query, "msg_signature", &self->signature)) {
-        return unauthentic(err, "the query lacks timestamp, nonce or msg_signature", hint_body);
+        return self->timestamp.nomem || self->nonce.nomem || self->signature.nomem
+                   ? wx_fail_nomem(err)
+                   : unauthentic(err, "the query lacks timestamp, nonce or msg_signature", hint_body);
     }
     return WXTP_OK;
 }
@@ -80,27 +86,6 @@ static wxtp_status parse(wx_core *core, const char *text, size_t len, const char
 
 /* ---- The envelope ---- */
 
-static bool signed_with(const char *token, const asked *query, const char *sealed)
-{
-    return token && wx_push_signature_ok(token, wx_buf_str(&query->timestamp), wx_buf_str(&query->nonce),
-                                         sealed, strlen(sealed), wx_buf_str(&query->signature));
-}
-
-static wxtp_status check_signature(const wx_component *component, const asked *query, const char *sealed,
-                                   wx_err *err)
-{
-    if (!component->push_token) {
-        wx_fail(err, WXTP_ERR_CONFIGURATION, "the platform has no Token to verify pushes with");
-        wx_err_hint(err, "%s", hint_token);
-        return err->status;
-    }
-    if (signed_with(component->push_token, query, sealed) ||
-        signed_with(component->previous_push_token, query, sealed)) {
-        return WXTP_OK;
-    }
-    return unauthentic(err, "msg_signature is wrong", hint_token);
-}
-
 static wxtp_status fault_of(wx_envelope_fault fault, wx_err *err)
 {
     switch (fault) {
@@ -119,6 +104,27 @@ static wxtp_status fault_of(wx_envelope_fault fault, wx_err *err)
     default:
         return unauthentic(err, "msg_signature is wrong", hint_token);
     }
+}
+
+static wx_envelope_fault signed_with(const char *token, const asked *query, const char *sealed)
+{
+    return wx_push_signature_check(token, wx_buf_str(&query->timestamp), wx_buf_str(&query->nonce), sealed,
+                                   strlen(sealed), wx_buf_str(&query->signature));
+}
+
+static wxtp_status check_signature(const wx_component *component, const asked *query, const char *sealed,
+                                   wx_err *err)
+{
+    if (!component->push_token) {
+        wx_fail(err, WXTP_ERR_CONFIGURATION, "the platform has no Token to verify pushes with");
+        wx_err_hint(err, "%s", hint_token);
+        return err->status;
+    }
+    wx_envelope_fault fault = signed_with(component->push_token, query, sealed);
+    if (fault == WX_ENVELOPE_SIGNATURE) {
+        fault = signed_with(component->previous_push_token, query, sealed);
+    }
+    return fault == WX_ENVELOPE_OK ? WXTP_OK : fault_of(fault, err);
 }
 
 /* With the current key, then the previous one. The fault that says most is told: a wrong appid was decrypted
@@ -161,7 +167,7 @@ static wxtp_status identify(wxtp_push *push, const wx_buf *plain, wx_err *err)
 {
     static const char digits[] = "0123456789abcdef";
     if (!wx_digest(plain->data, plain->len, push->digest)) {
-        return wx_fail(err, WXTP_ERR_INTERNAL, "OpenSSL could not digest");
+        return wx_openssl_fail("digest", err);
     }
     for (size_t i = 0; i < sizeof(push->digest); i++) {
         push->id[2 * i] = digits[push->digest[i] >> 4];

@@ -55,12 +55,17 @@ struct wx_http_curl {
 
 /* libcurl's own set-up is one a process; it is never taken down, since others in the process may use libcurl
  * too. */
-static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
-static CURLcode curl_ready = CURLE_FAILED_INIT;
+static pthread_mutex_t curl_lock = PTHREAD_MUTEX_INITIALIZER;
+static bool curl_ready;
 
-static void set_up_curl(void)
+/* Tried again where it failed, as it does without memory. */
+static bool set_up_curl(void)
 {
-    curl_ready = curl_global_init(CURL_GLOBAL_DEFAULT);
+    (void)pthread_mutex_lock(&curl_lock);
+    curl_ready = curl_ready || curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+    const bool ready = curl_ready;
+    (void)pthread_mutex_unlock(&curl_lock);
+    return ready;
 }
 
 /* ---- Callbacks ---- */
@@ -602,8 +607,7 @@ wx_http_curl *wx_http_curl_new(const wxtp_allocator *allocator, const wxtp_clock
                                const wx_http_curl_options *options)
 {
     assert(options);
-    (void)pthread_once(&curl_once, set_up_curl);
-    if (curl_ready != CURLE_OK) {
+    if (!set_up_curl()) {
         return NULL;
     }
     wx_http_curl *self = wx_alloc(allocator, sizeof(*self));

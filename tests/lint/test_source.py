@@ -77,7 +77,7 @@ for path in lint.files("lib/**/*.[ch]", "storage/**/*.[ch]"):
 # Set once, to what is the same for every platform: the kernel's boot id, and that libcurl is initialized.
 ONCE = {
     "lib/port/clock.c": {"boot_id_once", "boot_id_text"},
-    "lib/port/http_curl.c": {"curl_once", "curl_ready"},
+    "lib/port/http_curl.c": {"curl_lock", "curl_ready"},
 }
 WRITABLE = re.compile(r"^\.(data|bss|tdata|tbss)(?!\.rel\.ro)")
 objdump = lint.tool("objdump")

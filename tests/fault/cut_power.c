@@ -164,7 +164,7 @@ int main(int count, char **words)
     (void)clock_gettime(CLOCK_MONOTONIC, &began);
     disk_install();
     for (size_t at = 0; at < flow_count; at++) {
-        if (!o.flow || strstr(flows[at].name, o.flow)) {
+        if (flows[at].on != FLOW_OVER_HTTP && (!o.flow || strstr(flows[at].name, o.flow))) {
             cut_flow(&o, &flows[at], &all);
         }
     }

@@ -17,6 +17,7 @@
 
 #include "flows.h"
 #include "plan.h"
+#include "server.h"
 
 enum { FAILURES_SHOWN = 5 }; /* of a flow */
 
@@ -89,7 +90,7 @@ static bool run_one(const options *o, scene *s, const scene_kept *kept, const fl
     wxtp_error *error = NULL;
     const int64_t sqlite_before = sqlite3_memory_used();
     scene_restore(s, kept);
-    if (f->on == FLOW_IN_OPEN && scene_open(s, &error) != WXTP_OK) {
+    if ((f->on == FLOW_IN_OPEN || f->on == FLOW_OVER_HTTP) && scene_open(s, &error) != WXTP_OK) {
         scene_fail(s, "cannot begin: %s", wxtp_error_message(error));
     }
     fault_arm(kind, at, for_ever);
@@ -156,6 +157,11 @@ static void walk_flow(const options *o, const flow *f, tally *all)
     all->failures_here = 0;
     scene_begin(&s);
     flow_prepare(f, &s, &kept);
+    server wire = {.port = 0};
+    if (f->on == FLOW_OVER_HTTP) {
+        server_start(&wire, &s.wechat);
+        (void)snprintf(s.api_base, sizeof(s.api_base), "http://127.0.0.1:%d", wire.port);
+    }
     if (s.failure[0]) {
         (void)printf("FAILED %s: cannot be prepared: %s\n", f->name, s.failure);
         all->failures++;
@@ -168,6 +174,9 @@ static void walk_flow(const options *o, const flow *f, tally *all)
     }
     scene_end(&s);
     scene_kept_free(&kept);
+    if (wire.port > 0) {
+        server_stop(&wire);
+    }
 }
 
 static bool read_options(int count, char **words, options *o)

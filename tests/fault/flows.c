@@ -491,6 +491,7 @@ const flow flows[] = {
     {"sync", with_merchant, sync_all, NULL, FLOW_IN_OPEN},
     {"back up", with_merchant, backup, NULL, FLOW_IN_OPEN},
     {"check the store", with_merchant, check_store, NULL, FLOW_IN_OPEN},
+    {"call over HTTP", with_due, call, called, FLOW_OVER_HTTP},
     {"close", with_expired, call_and_close, NULL, FLOW_IN_OPEN},
 };
 const size_t flow_count = sizeof(flows) / sizeof(flows[0]);

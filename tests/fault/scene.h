@@ -38,8 +38,8 @@ typedef struct scene {
     int access_given;
     bool push_answered;
     char made_job[64];
-    bool real_http;
-    char api_base[64];
+    char api_base[64]; /* "": the fake port; else WeChat over HTTP, on a clock that hurries */
+    int64_t began_ms;  /* of that clock */
     char job_id[64];
     char failure[512]; /* the first promise that was broken */
 } scene;

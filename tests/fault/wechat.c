@@ -219,7 +219,7 @@ static void unblacklist(const wechat_door *door, const fake_request *request, fa
 
 typedef void answerer(const wechat_door *door, const fake_request *request, fake_reply *reply);
 
-static void answer(void *user, const fake_request *request, fake_reply *reply)
+void wechat_answer(void *user, const fake_request *request, fake_reply *reply)
 {
     static const struct {
         const char *path;
@@ -246,5 +246,5 @@ static void answer(void *user, const fake_request *request, fake_reply *reply)
 
 void wechat_serve(wechat_door *door, fake_http *http)
 {
-    fake_http_handle(http, "/", NULL, -1, answer, door);
+    fake_http_handle(http, "/", NULL, -1, wechat_answer, door);
 }

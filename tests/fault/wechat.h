@@ -34,8 +34,10 @@ typedef struct wechat_door {
     wechat *wechat;
     wechat_stored *stored;
     void *user;
-} wechat_door;
+} wechat_door; /* `stored` NULL: it is not asked */
 
+/* One answer. */
+void wechat_answer(void *door, const fake_request *request, fake_reply *reply);
 /* The answers of `door->wechat`, as rules of the port. */
 void wechat_serve(wechat_door *door, fake_http *http);
 

@@ -125,6 +125,7 @@ struct sq_store {
     char nonce[SQ_NONCE];
     sq_conn writer, reader;
     atomic_bool unsynced; /* relaxed commits that no sync followed */
+    atomic_bool doubtful; /* a sync of the WAL failed: it is written anew before it is relied on */
     int checkpoint_pages; /* look again from this size on; in the writer's turn */
     int64_t checkpoint_boot_ms;
     pthread_mutex_t trouble_mutex;
@@ -199,6 +200,8 @@ bool sq_owner_byte_locked(sq_store *store, int64_t byte);
 
 /* checkpoint.c */
 int sq_wal_hook(void *user, sqlite3 *db, const char *name, int pages);
+/* Before a commit that is to be durable, and before a checkpoint; no other writer is at work. */
+wxtp_status sq_wal_mend(sq_store *store);
 /* The caller has the writer's turn, outside a transaction. */
 wxtp_status sq_checkpoint(sq_store *store, bool urgent);
 void sq_checkpoint_if_large(sq_store *store);

@@ -121,6 +121,11 @@ wxtp_status sq_commit(wxtp_tx *tx)
     conn->committed = false;
     if (status == WXTP_OK && tx->mode != WXTP_TX_READ)
         status = sq_owner_enter(tx);
+    if (status == WXTP_OK && tx->mode == WXTP_TX_SYNC) {
+        status = sq_wal_mend(store);
+        if (status != WXTP_OK)
+            sq_say(tx->message, SQ_MESSAGE, "the WAL, a sync of which failed, cannot be written anew");
+    }
     if (status == WXTP_OK) {
         sq_wait_start(&conn->wait, &store->clock, store->busy_ms);
         if (tx->mode != WXTP_TX_READ)
@@ -130,12 +135,16 @@ wxtp_status sq_commit(wxtp_tx *tx)
             status = sq_fail(tx, rc);
         if (tx->mode != WXTP_TX_READ)
             SQ_POINT("store.committed");
+        if (rc == SQLITE_IOERR_FSYNC)
+            atomic_store(&store->doubtful, true);
     }
     if (status != WXTP_OK) {
         undo(tx);
         sq_trouble_keep(store, tx->message);
     } else if (conn->committed) {
         atomic_store(&store->unsynced, tx->mode == WXTP_TX_WRITE);
+        if (tx->mode == WXTP_TX_SYNC)
+            atomic_store(&store->doubtful, false);
     }
     end(tx, status == WXTP_OK);
     if (status == WXTP_OK && conn->committed)

@@ -170,6 +170,22 @@ static bool fill_and_move(int fd, const char *temporary, const char *path, const
     return done && sync_folder(path);
 }
 
+/* What cannot be written need not be synced. */
+static bool synced(int result)
+{
+    return result == 0 || errno == EROFS || errno == EINVAL;
+}
+
+wxtp_status wx_keyfile_sync(const char *path, wx_err *err)
+{
+    assert(path && err);
+    AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0 || !synced(fsync(fd)) || !synced(sync_folder(path) ? 0 : -1)) {
+        return fail_errno(err, WXTP_ERR_IO, "sync", path, errno);
+    }
+    return WXTP_OK;
+}
+
 wxtp_status wx_keyfile_create(const char *path, unsigned char key[WX_KEY_LEN], wx_err *err)
 {
     assert(path && key && err);

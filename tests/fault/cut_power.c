@@ -3,9 +3,11 @@
  * run, the disk is made as a power cut at that moment leaves it, and the store is opened on it: by another
  * boot, with WeChat as it was at that moment. What was used or told to others must be there, and all goes on.
  *
- *     cut_power [--flow PART OF A NAME] [--every N] [--seed N] [-v]
+ *     cut_power [--flow PART OF A NAME] [--every N] [--step N] [--seed N] [-v]
  *
- * Moments are those before and after each sync and each word to the world outside, and each N-th other one.
+ * Moments are those before and after each sync and each word to the world outside, and each N-th other one
+ * (--every). Then likewise with a sync that failed before (each N-th: --step), and took with it what it was
+ * to bring to the disk.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,14 +15,16 @@
 #include <time.h>
 
 #include "flows.h"
+#include "plan.h"
 
 static const char *const cut_names[DISK_CUTS] = {"lost", "torn", "reordered", "all there"};
 
-enum { FAILURES_SHOWN = 5 };
+enum { FAILURES_SHOWN = 5, TRIES = 3 };
 
 typedef struct options {
     const char *flow;
     size_t every;
+    int64_t step; /* each so-many-th sync fails */
     uint64_t seed;
     bool verbose;
 } options;
@@ -81,7 +85,7 @@ static void cut_at(const options *o, scene *s, const scene_kept *kept, const flo
 
 static void tell_log(const disk_log *log)
 {
-    static const char *const words[] = {"make",   "write",  "truncate", "sync",
+    static const char *const words[] = {"make",   "write",  "truncate", "sync", "loss",
                                         "delete", "rename", "folder",   "mark"};
     for (size_t at = 0; at < log->count; at++) {
         const disk_event *event = &log->events[at];
@@ -90,39 +94,71 @@ static void tell_log(const disk_log *log)
     }
 }
 
+/* Runs the flow and writes down what reaches the disk; its `sync`-th sync fails, 0: none. Whether that one
+ * was met. */
+static bool record(scene *s, const scene_kept *kept, const flow *f, int64_t sync, disk_log *log, tally *all)
+{
+    wxtp_error *error = NULL;
+    scene_restore(s, kept);
+    s->log = log;
+    disk_record(log);
+    wxtp_status status = f->on == FLOW_IN_OPEN ? scene_open(s, &error) : WXTP_OK;
+    fault_arm(FAULT_SYNC, sync, false);
+    if (status == WXTP_OK) {
+        status = f->run(s, &error);
+    }
+    fault_disarm();
+    const bool met = fault_hits() > 0;
+    /* The other handle on the file is told of it too. */
+    for (int tries = 0; met && status != WXTP_OK && tries < TRIES; tries++) {
+        wxtp_error_free(error);
+        error = NULL;
+        status = f->run(s, &error);
+    }
+    disk_record(NULL);
+    s->log = NULL;
+    if (status != WXTP_OK || s->failure[0]) {
+        (void)printf("FAILED %s: %s %s\n", f->name, s->failure, wxtp_error_message(error));
+        all->failures++;
+    }
+    wxtp_error_free(error);
+    return met;
+}
+
 static void cut_flow(const options *o, const flow *f, tally *all)
 {
     scene s;
     scene_kept kept;
     disk_log log = {.files = 0};
-    wxtp_error *error = NULL;
     const int64_t before = all->cuts;
+    int64_t syncs = 0;
     all->failures_here = 0;
     scene_begin(&s);
     flow_prepare(f, &s, &kept);
-    scene_restore(&s, &kept);
-    s.log = &log;
-    disk_record(&log);
-    wxtp_status status = f->on == FLOW_IN_OPEN ? scene_open(&s, &error) : WXTP_OK;
-    if (status == WXTP_OK) {
-        status = f->run(&s, &error);
-    }
-    disk_record(NULL);
-    s.log = NULL;
-    if (status != WXTP_OK || s.failure[0]) {
-        (void)printf("FAILED %s: %s %s\n", f->name, s.failure, wxtp_error_message(error));
-        all->failures++;
-    }
-    wxtp_error_free(error);
+    (void)record(&s, &kept, f, 0, &log, all);
     if (o->verbose) {
         tell_log(&log);
     }
+    const size_t events = log.count;
     for (size_t count = 0; count <= log.count; count++) {
         for (disk_cut cut = DISK_CUT_LOST; cut < DISK_CUTS && worth_it(o, &log, count); cut++) {
             cut_at(o, &s, &kept, f, &log, count, cut, all);
         }
     }
-    (void)printf("%-28s %5zu events %6lld cuts\n", f->name, log.count, (long long)(all->cuts - before));
+    /* A sync fails and takes with it what it was to bring; later the power is cut. */
+    disk_log_free(&log);
+    for (int64_t at = 1; record(&s, &kept, f, at, &log, all); at += o->step) {
+        syncs++;
+        for (size_t count = 1; count <= log.count; count++) {
+            const bool told = count == log.count || log.events[count - 1].what == DISK_MARK;
+            if (told) {
+                cut_at(o, &s, &kept, f, &log, count, DISK_CUT_LOST, all);
+            }
+        }
+        disk_log_free(&log);
+    }
+    (void)printf("%-28s %5zu events, %4lld syncs failed, %6lld cuts\n", f->name, events, (long long)syncs,
+                 (long long)(all->cuts - before));
     disk_log_free(&log);
     scene_end(&s);
     scene_kept_free(&kept);
@@ -140,6 +176,8 @@ static bool read_options(int count, char **words, options *o)
             o->flow = value;
         } else if (strcmp(words[at], "--every") == 0) {
             o->every = strtoul(value, NULL, 10);
+        } else if (strcmp(words[at], "--step") == 0) {
+            o->step = strtoll(value, NULL, 10);
         } else if (strcmp(words[at], "--seed") == 0) {
             o->seed = strtoull(value, NULL, 10);
         } else {
@@ -147,17 +185,17 @@ static bool read_options(int count, char **words, options *o)
         }
         at++;
     }
-    return o->every > 0;
+    return o->every > 0 && o->step > 0;
 }
 
 int main(int count, char **words)
 {
-    options o = {.every = 64, .seed = 1};
+    options o = {.every = 64, .step = 1, .seed = 1};
     tally all = {.cuts = 0};
     struct timespec began;
     struct timespec ended;
     if (!read_options(count, words, &o)) {
-        (void)fprintf(stderr, "cut_power [--flow PART OF A NAME] [--every N] [--seed N] [-v]\n");
+        (void)fprintf(stderr, "cut_power [--flow PART OF A NAME] [--every N] [--step N] [--seed N] [-v]\n");
         return 2;
     }
     (void)setvbuf(stdout, NULL, _IOLBF, 0);

@@ -65,6 +65,7 @@ static void note(disk_what what, const char *path, int64_t offset, const void *d
     disk_event *event = &log->events[log->count++];
     *event =
         (disk_event){.what = what, .file = path ? file_of(log, path) : -1, .offset = offset, .size = size};
+    log->losses[event->file >= 0 ? event->file : 0] += what == DISK_LOSS;
     if (size > 0) {
         event->data = grown(NULL, size);
         memcpy(event->data, data, size);
@@ -97,6 +98,7 @@ void disk_log_free(disk_log *log)
 typedef struct shim_file {
     sqlite3_file base;
     char name[DISK_NAME]; /* "": none that outlives it */
+    int losses;           /* that it was told of */
     sqlite3_file *real;
 } shim_file;
 
@@ -121,6 +123,11 @@ static void note_of(const shim_file *file, disk_what what, int64_t offset, const
     if (file->name[0]) {
         note(what, file->name, offset, data, size);
     }
+}
+
+static int losses_of(const shim_file *file)
+{
+    return recording && file->name[0] ? recording->losses[file_of(recording, file->name)] : 0;
 }
 
 static int shim_close(sqlite3_file *file)
@@ -165,14 +172,20 @@ static int shim_truncate(sqlite3_file *file, sqlite3_int64 size)
 
 static int shim_sync(sqlite3_file *file, int flags)
 {
+    shim_file *self = (shim_file *)file;
     if (fault_strikes(FAULT_SYNC)) {
+        note_of(self, DISK_LOSS, 0, NULL, 0);
+        self->losses = losses_of(self);
         return SQLITE_IOERR_FSYNC;
     }
+    /* The kernel tells a loss to each that has the file open. */
+    const bool told = losses_of(self) > self->losses;
     const int rc = THROUGH(real(file)->pMethods->xSync(real(file), flags));
     if (rc == SQLITE_OK) {
-        note_of((shim_file *)file, DISK_SYNC, 0, NULL, 0);
+        note_of(self, DISK_SYNC, 0, NULL, 0);
     }
-    return rc;
+    self->losses = losses_of(self);
+    return rc == SQLITE_OK && told ? SQLITE_IOERR_FSYNC : rc;
 }
 
 static int shim_size(sqlite3_file *file, sqlite3_int64 *size)
@@ -305,6 +318,7 @@ static int shim_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int
     if (path && !(flags & SQLITE_OPEN_DELETEONCLOSE)) {
         (void)snprintf(self->name, sizeof(self->name), "%s", last_name(path));
     }
+    self->losses = losses_of(self);
     const bool made = recording && self->name[0] && access(path, F_OK) != 0;
     const int rc = THROUGH(below->xOpen(below, path, self->real, flags, out));
     if (rc == SQLITE_OK) {
@@ -420,36 +434,36 @@ static unsigned path_of(int fd, char *path, size_t size)
     return facts.st_mode & S_IFMT;
 }
 
-static void note_synced(int fd)
+static void note_synced(int fd, disk_what what)
 {
     char path[PATH_MAX];
     const unsigned kind = path_of(fd, path, sizeof(path));
-    if (kind == S_IFDIR) {
+    if (kind == S_IFDIR && what == DISK_SYNC) {
         note(DISK_FOLDER, NULL, 0, NULL, 0);
     } else if (kind == S_IFREG) {
-        note(DISK_SYNC, path, 0, NULL, 0);
+        note(what, path, 0, NULL, 0);
     }
 }
 
 /* A file that SQLite has no part in: the master key's. */
-static void note_written(int fd, const void *data, size_t size)
+static void note_written(int fd, const void *data, size_t size, off_t at)
 {
     char path[PATH_MAX];
     if (path_of(fd, path, sizeof(path)) == S_IFREG) {
-        const off_t end = lseek(fd, 0, SEEK_CUR);
         note(DISK_MAKE, path, 0, NULL, 0);
-        note(DISK_WRITE, path, end - (off_t)size, data, size);
+        note(DISK_WRITE, path, at, data, size);
     }
 }
 
 static int sync_fd(long number, int fd)
 {
     if (strikes(FAULT_SYNC, EIO)) {
+        note_synced(fd, DISK_LOSS);
         return -1;
     }
     const int result = (int)syscall(number, fd);
     if (result == 0 && recording && inside == 0) {
-        note_synced(fd);
+        note_synced(fd, DISK_SYNC);
     }
     return result;
 }
@@ -476,7 +490,24 @@ SEEN ssize_t write(int fd, const void *data, size_t size)
     }
     const ssize_t written = syscall(SYS_write, fd, data, size);
     if (written > 0 && recording && inside == 0) {
-        note_written(fd, data, (size_t)written);
+        note_written(fd, data, (size_t)written, lseek(fd, 0, SEEK_CUR) - written);
+    }
+    return written;
+}
+
+SEEN ssize_t pread(int fd, void *data, size_t size, off_t at)
+{
+    return strikes(FAULT_READ, EIO) ? -1 : syscall(SYS_pread64, fd, data, size, at);
+}
+
+SEEN ssize_t pwrite(int fd, const void *data, size_t size, off_t at)
+{
+    if (strikes(FAULT_WRITE, EIO) || strikes(FAULT_FULL, ENOSPC)) {
+        return -1;
+    }
+    const ssize_t written = syscall(SYS_pwrite64, fd, data, size, at);
+    if (written > 0 && recording && inside == 0) {
+        note_written(fd, data, (size_t)written, at);
     }
     return written;
 }

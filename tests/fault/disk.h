@@ -28,6 +28,7 @@ typedef enum disk_what {
     DISK_WRITE,
     DISK_TRUNCATE,
     DISK_SYNC,
+    DISK_LOSS, /* a sync that failed: what it was to bring to the disk is not brought by a later one either */
     DISK_DELETE,
     DISK_RENAME, /* to the file of number `offset` */
     DISK_FOLDER, /* the folder is synced: names come and gone are so for good */
@@ -45,6 +46,7 @@ typedef struct disk_event {
 typedef struct disk_log {
     char names[DISK_FILES][DISK_NAME];
     int files;
+    int losses[DISK_FILES]; /* syncs of each that failed */
     disk_event *events;
     size_t count, room;
 } disk_log;

@@ -142,30 +142,39 @@ static void copy_of(disk_image *image, const disk_image *base)
     }
 }
 
-/* Where each file, and the folder, were synced last. */
-typedef struct syncs {
-    size_t file[DISK_FILES], folder;
-} syncs;
-
-static syncs last_syncs(const disk_log *log, size_t count)
-{
-    syncs last = {.folder = 0};
-    for (size_t at = 0; at < count; at++) {
-        if (log->events[at].what == DISK_SYNC) {
-            last.file[log->events[at].file] = at;
-        } else if (log->events[at].what == DISK_FOLDER) {
-            last.folder = at;
-        }
-    }
-    return last;
-}
-
-/* Whoever syncs a new WAL or journal syncs its name too: SQLite does so. */
-static bool synced(const disk_event *event, size_t at, const syncs *last)
+/* Whether an event waits for `sync`. Whoever syncs a new WAL or journal syncs its name too: SQLite does so.
+ */
+static bool waits_for(const disk_event *event, const disk_event *sync)
 {
     const bool gone = event->what == DISK_DELETE || event->what == DISK_RENAME;
-    const bool of_name = event->what == DISK_MAKE || gone;
-    return (of_name && at < last->folder) || (!gone && at < last->file[event->file]);
+    const bool of_name = gone || event->what == DISK_MAKE;
+    return sync->what == DISK_FOLDER ? of_name : !gone && event->file == sync->file;
+}
+
+typedef enum fate { FATE_OPEN, FATE_SYNCED, FATE_LOST } fate;
+
+/* What has become of each of the first `count` events; freed by the caller. */
+static fate *fates(const disk_log *log, size_t count)
+{
+    fate *all = calloc(count + 1, sizeof(*all));
+    must(all != NULL, "memory");
+    for (size_t at = 0; at < count; at++) {
+        const disk_event *sync = &log->events[at];
+        if (sync->what != DISK_SYNC && sync->what != DISK_FOLDER && sync->what != DISK_LOSS) {
+            continue;
+        }
+        for (size_t before = 0; before < at; before++) {
+            if (all[before] == FATE_OPEN && waits_for(&log->events[before], sync)) {
+                all[before] = sync->what == DISK_LOSS ? FATE_LOST : FATE_SYNCED;
+            }
+        }
+    }
+    return all;
+}
+
+static bool changes_the_disk(disk_what what)
+{
+    return what != DISK_SYNC && what != DISK_LOSS && what != DISK_FOLDER && what != DISK_MARK;
 }
 
 static void apply_torn(disk_file *file, const disk_event *event, uint64_t *random)
@@ -225,23 +234,25 @@ void disk_image_cut(disk_image *image, const disk_image *base, const disk_log *l
 {
     uint64_t random = seed;
     bool first = true;
-    const syncs last = last_syncs(log, count);
+    fate *all = fates(log, count);
     copy_of(image, base);
     for (size_t at = 0; at < count; at++) {
         const disk_event *event = &log->events[at];
-        if (event->what == DISK_SYNC || event->what == DISK_FOLDER || event->what == DISK_MARK) {
+        if (!changes_the_disk(event->what)) {
             continue;
         }
-        if (cut == DISK_CUT_ALL || synced(event, at, &last)) {
+        if (all[at] == FATE_SYNCED) {
             apply(image, log, event, false, &random);
             continue;
         }
         const bool torn = cut == DISK_CUT_TORN && event->what == DISK_WRITE;
         const bool there = torn || (cut == DISK_CUT_TORN && next_random(&random) % 2 == 0) ||
-                           (cut == DISK_CUT_LAST && !first);
+                           (cut == DISK_CUT_LAST && !first && all[at] == FATE_OPEN) ||
+                           (cut == DISK_CUT_ALL && all[at] == FATE_OPEN);
         first = false;
         if (there) {
             apply(image, log, event, torn, &random);
         }
     }
+    free(all);
 }

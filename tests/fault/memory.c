@@ -3,6 +3,8 @@
  * those of shared libraries, so that SQLite's, OpenSSL's, libcurl's, json-c's and expat's calls come here
  * too. free is left alone.
  */
+#undef _FORTIFY_SOURCE /* what is defined here is inline there */
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <json_c_version.h>

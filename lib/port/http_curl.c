@@ -44,7 +44,8 @@ struct wx_http_curl {
     pid_t pid; /* handles are of no use in a forked child */
     struct curl_slist *post_headers;
     char *ca_file, *proxy, *user_agent;
-    CURLM *multi;
+    CURLM *multi; /* NULL: it broke, and there was no memory for another */
+    bool broken;  /* it has answered with an error */
     wx_watch *watch;
     long timer_ms; /* when libcurl wants to be called though no socket is ready; -1: not */
     int64_t timer_due_ms;
@@ -159,7 +160,9 @@ static void look(wx_http_curl *self, curl_socket_t fd, unsigned what)
     const int bits = (what & WX_WATCH_IN ? CURL_CSELECT_IN : 0) |
                      (what & WX_WATCH_OUT ? CURL_CSELECT_OUT : 0) |
                      (what & WX_WATCH_ERR ? CURL_CSELECT_ERR : 0);
-    (void)curl_multi_socket_action(self->multi, fd, bits, &running);
+    if (!self->broken && curl_multi_socket_action(self->multi, fd, bits, &running) != CURLM_OK) {
+        self->broken = true;
+    }
 }
 
 /* libcurl does what is to be done at this time: begins what was added, too. */
@@ -476,6 +479,41 @@ static void last_look(wx_http_curl *self)
     finish(self, t, CURLE_OK, false);
 }
 
+static bool make_multi(wx_http_curl *self)
+{
+    CURLM *multi = curl_multi_init();
+    self->timer_ms = -1;
+    const bool made = multi && curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_want) == CURLM_OK &&
+                      curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, self) == CURLM_OK &&
+                      curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer) == CURLM_OK &&
+                      curl_multi_setopt(multi, CURLMOPT_TIMERDATA, self) == CURLM_OK &&
+                      curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)(self->idle_max + 1)) == CURLM_OK;
+    if (!made) {
+        (void)curl_multi_cleanup(multi);
+        return false;
+    }
+    self->multi = multi;
+    return true;
+}
+
+/*
+ * A multi handle that has answered with an error serves no more: libcurl refuses all later calls of one whose
+ * callback failed, and ends the program (7.88) in one that got no memory for a socket. What it carries ends
+ * with it.
+ */
+static void start_anew(wx_http_curl *self)
+{
+    wx_quiet quiet;
+    while (self->first) {
+        finish(self, self->first, CURLE_OUT_OF_MEMORY, true);
+    }
+    wx_quiet_begin(&quiet);
+    (void)curl_multi_cleanup(WX_TAKE(self->multi));
+    wx_quiet_end(&quiet);
+    self->broken = false;
+    (void)make_multi(self); /* else the next request tries */
+}
+
 /* ---- The port ---- */
 
 static bool refuse(wxtp_http_answer *answer, const char *why)
@@ -499,7 +537,7 @@ static bool start(void *user, const wxtp_http_request *request, wxtp_http_answer
     if (getpid() != self->pid) {
         return refuse(answer, "opened before fork");
     }
-    transfer *t = take(self);
+    transfer *t = self->multi || make_multi(self) ? take(self) : NULL;
     if (!t) {
         return refuse(answer, "out of memory");
     }
@@ -551,6 +589,9 @@ static void poll_once(void *user, int64_t wait_ms)
     while (self->first && self->first->deadline_ms <= now_ms(self)) {
         last_look(self);
     }
+    if (self->broken) {
+        start_anew(self);
+    }
 }
 
 static void wake(void *user)
@@ -571,14 +612,6 @@ static void release(void *user, wxtp_http_answer *answer)
 
 /* ---- Making it ---- */
 
-static bool watch_sockets(wx_http_curl *self)
-{
-    return curl_multi_setopt(self->multi, CURLMOPT_SOCKETFUNCTION, on_want) == CURLM_OK &&
-           curl_multi_setopt(self->multi, CURLMOPT_SOCKETDATA, self) == CURLM_OK &&
-           curl_multi_setopt(self->multi, CURLMOPT_TIMERFUNCTION, on_timer) == CURLM_OK &&
-           curl_multi_setopt(self->multi, CURLMOPT_TIMERDATA, self) == CURLM_OK;
-}
-
 static bool copy_options(wx_http_curl *self, const wx_http_curl_options *options)
 {
     bool proxy = options->proxy && *options->proxy;
@@ -593,14 +626,10 @@ static bool copy_options(wx_http_curl *self, const wx_http_curl_options *options
     if (!self->post_headers) {
         curl_slist_free_all(first);
     }
-    self->multi = curl_multi_init();
     self->watch = wx_watch_new(self->allocator);
-    self->timer_ms = -1;
-    return self->multi && self->watch && watch_sockets(self) &&
-           curl_multi_setopt(self->multi, CURLMOPT_MAXCONNECTS, (long)(self->idle_max + 1)) == CURLM_OK &&
-           (!options->ca_file || self->ca_file) && (!proxy || self->proxy) &&
-           (!options->user_agent || self->user_agent) && (self->idle_max == 0 || self->idle) &&
-           self->post_headers;
+    return self->watch && make_multi(self) && (!options->ca_file || self->ca_file) &&
+           (!proxy || self->proxy) && (!options->user_agent || self->user_agent) &&
+           (self->idle_max == 0 || self->idle) && self->post_headers;
 }
 
 wx_http_curl *wx_http_curl_new(const wxtp_allocator *allocator, const wxtp_clock *clock,

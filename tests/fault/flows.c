@@ -152,6 +152,14 @@ static void with_expired(scene *s)
     fake_clock_advance(&s->clock, THREE_HOURS_MS);
 }
 
+/* WeChat has given another pair, and its answer was lost. */
+static void with_lost(scene *s)
+{
+    with_expired(s);
+    s->wechat.access++;
+    s->wechat.refresh++;
+}
+
 static void with_due(scene *s)
 {
     with_merchant(s);
@@ -477,6 +485,7 @@ const flow flows[] = {
     {"push: message", NULL, push_message, NULL, FLOW_IN_OPEN},
     {"exchange a code", NULL, add_code, NULL, FLOW_IN_OPEN},
     {"refresh an expired token", with_expired, get_merchant_token, NULL, FLOW_IN_OPEN},
+    {"recover a lost token", with_lost, get_merchant_token, NULL, FLOW_IN_OPEN},
     {"refresh a token early", with_due, get_merchant_token, NULL, FLOW_IN_OPEN},
     {"refresh a refused token", with_merchant, refuse_and_get, NULL, FLOW_IN_OPEN},
     {"an own account's token", with_own, get_own_token, NULL, FLOW_IN_OPEN},

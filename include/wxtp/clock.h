@@ -19,7 +19,8 @@ typedef struct wxtp_clock {
     int64_t (*wall_ms)(void *user);
     /** Milliseconds since boot, counting suspension; never goes back. */
     int64_t (*boot_ms)(void *user);
-    /** Names this boot; boot times of another boot cannot be compared. Valid as long as the clock. */
+    /** Names this boot; boot times of another boot cannot be compared. Valid as long as the clock. "" where
+     * it cannot be told just now: no store is opened then. */
     const char *(*boot_id)(void *user);
     /** Sleeps at least `ms` milliseconds of boot time; may return early. */
     void (*sleep_ms)(void *user, int64_t ms);

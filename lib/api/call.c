@@ -1,5 +1,6 @@
 #include <wxtp/call.h>
 
+#include <errno.h>
 #include <string.h>
 
 #include "api/call.h"
@@ -43,6 +44,9 @@ static wxtp_status check_body(const wx_api *api, const char *body, size_t len, i
                        BODY_MAX);
     }
     WX_AUTO_JSON *json = wx_json_parse(body, len);
+    if (!json && errno == ENOMEM) {
+        return wx_fail_nomem(err);
+    }
     if (!json) {
         return wx_fail(err, WXTP_ERR_INVALID, "%s: the body is not valid JSON", api->name);
     }
@@ -53,8 +57,9 @@ static wxtp_status copy_answer(wx_core *core, const wx_answer *answer, char **te
 {
     size_t len = 0;
     const int flags = JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE;
+    errno = 0; /* json-c leaves out what it has no memory for */
     const char *json = json_object_to_json_string_length(answer->json, flags, &len);
-    *text = json && len <= ANSWER_MAX ? wx_strndup(&core->allocator, json, len) : NULL;
+    *text = json && errno != ENOMEM && len <= ANSWER_MAX ? wx_strndup(&core->allocator, json, len) : NULL;
     return *text ? WXTP_OK : wx_fail_nomem(err);
 }
 

@@ -71,15 +71,23 @@ static bool copy_catalog(wxtp_platform *platform, const wxtp_config *config)
 
 /* ---- The master key ---- */
 
+/* One that is there may be of a process that died before it had synced it: no store is sealed under it
+ * before. */
+static wxtp_status take_key(const char *path, unsigned char key[WX_KEY_LEN], wx_err *err)
+{
+    const wxtp_status status = wx_keyfile_read(path, key, err);
+    return status == WXTP_OK ? wx_keyfile_sync(path, err) : status;
+}
+
 wxtp_status wx_master_key_make(const char *path, unsigned char key[WX_KEY_LEN], wx_err *err)
 {
     struct stat there;
     if (lstat(path, &there) == 0) {
-        return wx_keyfile_read(path, key, err);
+        return take_key(path, key, err);
     }
     wxtp_status status = wx_keyfile_create(path, key, err);
     /* Another process was faster: then that one counts. */
-    return status == WXTP_ERR_EXISTS ? wx_keyfile_read(path, key, err) : status;
+    return status == WXTP_ERR_EXISTS ? take_key(path, key, err) : status;
 }
 
 /* Whatever fails here has changed nothing in the store, and makes no key for a store that has one. */
@@ -160,7 +168,7 @@ static wxtp_status name_instance(wx_core *core, wx_err *err)
     unsigned char bytes[16];
     char text[2 * sizeof(bytes) + 1];
     if (!wx_random(bytes, sizeof(bytes))) {
-        return wx_fail(err, WXTP_ERR_INTERNAL, "the system gives no random bytes");
+        return wx_openssl_fail("give random bytes", err);
     }
     for (size_t at = 0; at < sizeof(bytes); at++) {
         (void)snprintf(text + 2 * at, 3, "%02x", bytes[at]);

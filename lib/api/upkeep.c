@@ -19,19 +19,21 @@ typedef struct examination {
     wx_err *err;
 } examination;
 
-static void try_open(const examination *e, const char *kind, const char *platform, const char *row,
+/* False: there was no memory to look. */
+static bool try_open(const examination *e, const char *kind, const char *platform, const char *row,
                      const char *field, wxtp_blob blob)
 {
     char *text = NULL;
     wx_err err = {0};
     wxtp_status status = wx_vault_open(e->core, kind, platform, row, field, blob, &text, &err);
     wx_free(text);
-    if (status != WXTP_OK) {
+    if (status != WXTP_OK && status != WXTP_ERR_NOMEM) {
         char words[PROBLEM_MAX];
         (void)snprintf(words, sizeof(words), "the sealed %s %s of %s%s%s does not open", kind, field,
                        platform, platform[0] != '\0' && row[0] != '\0' ? " " : "", row);
         e->problem(e->user, words);
     }
+    return status != WXTP_ERR_NOMEM;
 }
 
 /* What a page of the store holds, copied: a problem is told when no transaction is open. */
@@ -72,7 +74,9 @@ static wxtp_status open_kept(const examination *e, sealed_page *page)
 {
     for (size_t at = 0; at < page->count; at++) {
         sealed_one *one = &page->all[at];
-        try_open(e, one->kind, one->platform, one->row, one->field, (wxtp_blob){one->blob, one->len});
+        const wxtp_blob blob = {one->blob, one->len};
+        const bool looked = try_open(e, one->kind, one->platform, one->row, one->field, blob);
+        page->failed = page->failed || !looked;
         wx_free(one->blob);
     }
     page->count = 0;

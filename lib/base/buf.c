@@ -24,7 +24,7 @@ void wx_buf_free(wx_buf *buf)
     buf->data = NULL;
     buf->len = 0;
     buf->capacity = 0;
-    buf->failed = false;
+    buf->failed = buf->nomem = false;
 }
 
 void wx_buf_clear(wx_buf *buf)
@@ -34,7 +34,7 @@ void wx_buf_clear(wx_buf *buf)
         buf->data[0] = '\0';
     }
     buf->len = 0;
-    buf->failed = false;
+    buf->failed = buf->nomem = false;
 }
 
 /* Room for `more` bytes and the NUL. */
@@ -64,7 +64,7 @@ static bool reserve(wx_buf *buf, size_t more)
     }
     char *data = wx_resize(buf->allocator, buf->data, capacity);
     if (!data) {
-        buf->failed = true;
+        buf->failed = buf->nomem = true;
         return false;
     }
     buf->data = data;

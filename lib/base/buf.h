@@ -12,6 +12,7 @@ typedef struct wx_buf {
     char *data; /* NUL-terminated once anything was appended */
     size_t len, capacity, max;
     bool failed; /* out of memory, or over max */
+    bool nomem;  /* out of memory */
 } wx_buf;
 
 void wx_buf_init(wx_buf *buf, const wxtp_allocator *allocator, size_t max);

@@ -1,6 +1,7 @@
 #include "codec/answer.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <openssl/crypto.h>
 #include <string.h>
 
@@ -56,6 +57,10 @@ void wx_answer_read(wx_answer *answer, long http_status, const char *body, size_
         len -= 3;
     }
     WX_AUTO_JSON *object = wx_json_parse(body, len);
+    if (!object) {
+        answer->nomem = errno == ENOMEM;
+        return;
+    }
     if (!json_object_is_type(object, json_type_object)) {
         return;
     }

@@ -10,6 +10,7 @@
 
 typedef struct wx_answer {
     bool sensible;   /* a JSON object came with a 2xx status */
+    bool nomem;      /* there was no memory to read it */
     int64_t errcode; /* 0 also where an answer that is whole carries none */
     bool has_errcode;
     char errmsg[256]; /* control characters replaced; secrets are redacted by the sender */

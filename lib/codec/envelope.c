@@ -1,6 +1,7 @@
 #include "codec/envelope.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <limits.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -66,6 +67,7 @@ bool wx_push_signature(const char *token, const char *timestamp, const char *non
     if (!token || !timestamp || !nonce) {
         return false;
     }
+    errno = 0;
     part parts[4] = {{token, strlen(token)}, {timestamp, strlen(timestamp)}, {nonce, strlen(nonce)}};
     size_t count = 3;
     if (extra) {
@@ -95,23 +97,26 @@ bool wx_push_signature(const char *token, const char *timestamp, const char *non
     return ok;
 }
 
-bool wx_push_signature_ok(const char *token, const char *timestamp, const char *nonce, const char *extra,
-                          size_t extra_len, const char *given)
+wx_envelope_fault wx_push_signature_check(const char *token, const char *timestamp, const char *nonce,
+                                          const char *extra, size_t extra_len, const char *given)
 {
     char hex[41];
-    if (!given || strlen(given) != sizeof(hex) - 1 ||
-        !wx_push_signature(token, timestamp, nonce, extra, extra_len, hex)) {
-        return false;
+    if (!token || !timestamp || !nonce || !given || strlen(given) != sizeof(hex) - 1) {
+        return WX_ENVELOPE_SIGNATURE;
+    }
+    if (!wx_push_signature(token, timestamp, nonce, extra, extra_len, hex)) {
+        return wx_openssl_nomem() ? WX_ENVELOPE_NOMEM : WX_ENVELOPE_SIGNATURE;
     }
     bool same = CRYPTO_memcmp(hex, given, sizeof(hex) - 1) == 0;
     OPENSSL_cleanse(hex, sizeof(hex));
-    return same;
+    return same ? WX_ENVELOPE_OK : WX_ENVELOPE_SIGNATURE;
 }
 
 /* En- or decrypts `buf` in place; its length is a multiple of the cipher's block. */
 static bool cipher(const unsigned char key[WX_AES_KEY_LEN], wx_buf *buf, int encrypt)
 {
     assert(buf->len > 0 && buf->len % CIPHER_BLOCK == 0);
+    errno = 0;
     if (buf->len > INT_MAX - CIPHER_BLOCK) {
         return false;
     }
@@ -153,8 +158,13 @@ static wx_envelope_fault decrypt(const unsigned char key[WX_AES_KEY_LEN], const 
     if (!base64 || !wx_base64_decode(bytes, base64, base64_len)) {
         return bytes->failed ? WX_ENVELOPE_NOMEM : WX_ENVELOPE_BASE64;
     }
-    return bytes->len == 0 || bytes->len % CIPHER_BLOCK != 0 || !cipher(key, bytes, 0) ? WX_ENVELOPE_DECRYPT
-                                                                                       : WX_ENVELOPE_OK;
+    if (bytes->len == 0 || bytes->len % CIPHER_BLOCK != 0) {
+        return WX_ENVELOPE_DECRYPT;
+    }
+    if (cipher(key, bytes, 0)) {
+        return WX_ENVELOPE_OK;
+    }
+    return wx_openssl_nomem() ? WX_ENVELOPE_NOMEM : WX_ENVELOPE_DECRYPT;
 }
 
 wx_envelope_fault wx_envelope_open(const unsigned char key[WX_AES_KEY_LEN], const char *appid,

@@ -26,9 +26,9 @@ bool wx_encoding_aes_key_decode(const char *text, size_t len, unsigned char key[
 /* SHA-1 in hex of the sorted concatenation; `extra` NULL leaves it out. */
 bool wx_push_signature(const char *token, const char *timestamp, const char *nonce, const char *extra,
                        size_t extra_len, char hex[41]);
-/* In constant time for what is compared. */
-bool wx_push_signature_ok(const char *token, const char *timestamp, const char *nonce, const char *extra,
-                          size_t extra_len, const char *given);
+/* In constant time for what is compared. WX_ENVELOPE_OK, WX_ENVELOPE_SIGNATURE, WX_ENVELOPE_NOMEM. */
+wx_envelope_fault wx_push_signature_check(const char *token, const char *timestamp, const char *nonce,
+                                          const char *extra, size_t extra_len, const char *given);
 
 /* Decrypts; `plain` gets the message alone. The signature is checked by the caller first. */
 wx_envelope_fault wx_envelope_open(const unsigned char key[WX_AES_KEY_LEN], const char *appid,

@@ -1,13 +1,15 @@
 #include "codec/json.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <math.h>
 #include <openssl/crypto.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
 
-enum { DEPTH_MAX = 32, INPUT_MAX = 64 << 20 };
+enum { DEPTH_MAX = 32, INPUT_MAX = 64 << 20, PROBE_LEAST = 4096, PROBE_TIMES = 8 };
 
 /* What it read last, tokens too, is still in its buffer. */
 static void tokener_free_at(struct json_tokener **tokener)
@@ -60,13 +62,28 @@ static bool blank(char c)
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
+/*
+ * json-c (to 0.16) does not look whether it got the memory for a member's name, and cuts a string for which
+ * it got none. So that it gets what it needs, about that much is asked for and given back first; and what has
+ * been parsed while memory was short, which errno tells, is not believed.
+ */
+static bool memory_for(size_t len)
+{
+    void *volatile probe = malloc(PROBE_LEAST + PROBE_TIMES * len);
+    const bool got = probe != NULL;
+    free(probe);
+    return got;
+}
+
 struct json_object *wx_json_parse(const char *text, size_t len)
 {
+    errno = 0;
     if (!text || len > INPUT_MAX || !scan_ok(text, len) || !wx_utf8_ok(text, len)) {
         return NULL;
     }
     __attribute__((cleanup(tokener_free_at))) struct json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
-    if (!tokener) {
+    if (!tokener || !memory_for(len)) {
+        errno = ENOMEM;
         return NULL;
     }
     json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
@@ -78,7 +95,7 @@ struct json_object *wx_json_parse(const char *text, size_t len)
         value = json_tokener_parse_ex(tokener, "\n", 1);
         error = json_tokener_get_error(tokener);
     }
-    if (error != json_tokener_success) {
+    if (error != json_tokener_success || errno == ENOMEM) {
         return NULL;
     }
     for (; end < len; end++) {

@@ -7,7 +7,8 @@
 
 #include "base/buf.h"
 
-/* One whole JSON value, depth at most 32, valid UTF-8; else NULL (also when out of memory). */
+/* One whole JSON value, depth at most 32, valid UTF-8; else NULL (with errno ENOMEM where memory is short).
+ */
 struct json_object *wx_json_parse(const char *text, size_t len);
 void wx_json_put_at(struct json_object **value);
 #define WX_AUTO_JSON __attribute__((cleanup(wx_json_put_at))) struct json_object

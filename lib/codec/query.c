@@ -51,7 +51,9 @@ bool wx_query_get(const char *query, const char *name, wx_buf *value)
             size_t skip = key_len < len ? key_len + 1 : key_len;
             bool ok = decode(at + skip, len - skip, value);
             if (!ok) {
+                const bool nomem = value->nomem;
                 wx_buf_clear(value);
+                value->nomem = nomem;
             }
             return ok;
         }

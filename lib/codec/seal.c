@@ -1,6 +1,7 @@
 #include "codec/seal.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <limits.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -9,6 +10,22 @@
 #include <string.h>
 
 enum { FORMAT = 1, NONCE_LEN = 12, TAG_LEN = 16, FRAME = 1 + NONCE_LEN + TAG_LEN };
+
+bool wx_openssl_nomem(void)
+{
+    return errno == ENOMEM;
+}
+
+wxtp_status wx_openssl_fail(const char *what, wx_err *err)
+{
+    return wx_openssl_nomem() ? wx_fail_nomem(err)
+                              : wx_fail(err, WXTP_ERR_INTERNAL, "OpenSSL could not %s", what);
+}
+
+static wx_seal_result failure(void)
+{
+    return wx_openssl_nomem() ? WX_SEAL_NOMEM : WX_SEAL_FAILED;
+}
 
 static void cipher_free_at(EVP_CIPHER_CTX **ctx)
 {
@@ -58,8 +75,12 @@ wx_seal_result wx_seal(const unsigned char key[WX_KEY_LEN], const wx_seal_place 
 {
     assert(key && place && sealed);
     unsigned char head[1 + NONCE_LEN] = {FORMAT};
-    if (len > INT_MAX - FRAME || !wx_random(head + 1, NONCE_LEN)) {
+    errno = 0;
+    if (len > INT_MAX - FRAME) {
         return WX_SEAL_FAILED;
+    }
+    if (!wx_random(head + 1, NONCE_LEN)) {
+        return failure();
     }
     size_t start = sealed->len;
     if (!wx_buf_add(sealed, head, sizeof(head)) || !wx_buf_add(sealed, plain, len)) {
@@ -78,7 +99,7 @@ wx_seal_result wx_seal(const unsigned char key[WX_KEY_LEN], const wx_seal_place 
     if (!added) {
         drop_behind(sealed, start);
     }
-    return added ? WX_SEAL_OK : ok ? WX_SEAL_NOMEM : WX_SEAL_FAILED;
+    return added ? WX_SEAL_OK : ok ? WX_SEAL_NOMEM : failure();
 }
 
 wx_seal_result wx_unseal(const unsigned char key[WX_KEY_LEN], const wx_seal_place *place, const void *sealed,
@@ -86,6 +107,7 @@ wx_seal_result wx_unseal(const unsigned char key[WX_KEY_LEN], const wx_seal_plac
 {
     assert(key && place && plain);
     const unsigned char *bytes = sealed;
+    errno = 0;
     if (!bytes || len < FRAME || len > INT_MAX || bytes[0] != FORMAT) {
         return WX_SEAL_DAMAGED;
     }
@@ -106,16 +128,18 @@ wx_seal_result wx_unseal(const unsigned char key[WX_KEY_LEN], const wx_seal_plac
     if (!authentic) {
         drop_behind(plain, start);
     }
-    return authentic ? WX_SEAL_OK : ready ? WX_SEAL_DAMAGED : WX_SEAL_FAILED;
+    return authentic ? WX_SEAL_OK : ready ? WX_SEAL_DAMAGED : failure();
 }
 
 bool wx_random(void *bytes, size_t len)
 {
+    errno = 0;
     return len <= INT_MAX && RAND_bytes(bytes, (int)len) == 1;
 }
 
 bool wx_digest(const void *data, size_t len, unsigned char digest[32])
 {
     unsigned int written = 0;
+    errno = 0;
     return EVP_Digest(data, len, digest, &written, EVP_sha256(), NULL) == 1 && written == 32;
 }

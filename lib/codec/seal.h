@@ -3,6 +3,7 @@
 #define WX_CODEC_SEAL_H
 
 #include "base/buf.h"
+#include "base/err.h"
 
 #define WX_KEY_LEN 32
 
@@ -15,6 +16,12 @@ typedef struct wx_seal_place {
 } wx_seal_place;
 
 typedef enum wx_seal_result { WX_SEAL_OK = 0, WX_SEAL_NOMEM, WX_SEAL_DAMAGED, WX_SEAL_FAILED } wx_seal_result;
+
+/* Whether OpenSSL, which has just failed, failed for want of memory: its own errors do not always tell, so
+ * errno does, which is set to 0 before. */
+bool wx_openssl_nomem(void);
+/* WXTP_ERR_NOMEM, or WXTP_ERR_INTERNAL: "OpenSSL could not `what`". */
+wxtp_status wx_openssl_fail(const char *what, wx_err *err);
 
 /* Sealed: format byte, 12-byte nonce, ciphertext, 16-byte tag. */
 wx_seal_result wx_seal(const unsigned char key[WX_KEY_LEN], const wx_seal_place *place, const void *plain,

@@ -263,7 +263,6 @@ static wxtp_status install(wx_code_work *work, const wx_granted *granted, wx_err
         status = put_tenant(work, scope.tx, granted, err);
     }
     if (status == WXTP_OK) {
-        wx_copy(work->appid, sizeof(work->appid), granted->appid);
         status = wx_code_store(work, scope.tx, WXTP_CODE_DONE, err);
     }
     WX_POINT("code.storing");
@@ -283,7 +282,9 @@ static wxtp_status install_patiently(wx_code_work *work, const wx_granted *grant
         wx_err stopped = {0};
         if (tries == COMMIT_TRIES ||
             !wx_wait_patiently(work->op, wx_backoff_ms(work->op->core, tries), &stopped)) {
+            /* The code is spent: what it brought is asked for again, not the code exchanged. */
             work->state = WXTP_CODE_SENT;
+            work->outcome_unknown = true;
             return err->status;
         }
     }
@@ -358,6 +359,7 @@ static wxtp_status exchange(wx_code_work *work, wx_err *err)
         const wx_sent sent = query_auth(work, &granted, err);
         WX_POINT("code.answered");
         if (sent == WX_SENT_OK) {
+            wx_copy(work->appid, sizeof(work->appid), granted.appid);
             const wxtp_status status = install_patiently(work, &granted, err);
             const wx_record what = {.platform = core->settings.component,
                                     .appid = granted.appid,

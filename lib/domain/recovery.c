@@ -12,6 +12,7 @@ struct wx_recovery {
     char *spares[WX_SPARES_MAX];
     size_t spare_count, next_spare;
     bool repeated, spares_read, info_asked, list_asked, info_had_token;
+    bool nomem; /* a token could not be tried for want of memory: that none is left proves nothing */
 };
 
 void wx_recovery_forget(wx_renewal *renewal)
@@ -46,6 +47,7 @@ static const char *try_it(wx_renewal *renewal, wx_recovery *recovery, const char
         return NULL;
     }
     char *copy = wx_strdup(&renewal->op->core->allocator, refresh_token);
+    recovery->nomem = recovery->nomem || copy == NULL;
     if (copy != NULL) {
         recovery->tried[recovery->tried_count++] = copy;
     }
@@ -180,6 +182,7 @@ typedef struct list_search {
     wx_core *core;
     const char *appid;
     char *refresh_token;
+    bool nomem;
 } list_search;
 
 static bool find_in_list(void *user, const char *appid, const char *refresh_token, int64_t auth_time_s,
@@ -192,6 +195,7 @@ static bool find_in_list(void *user, const char *appid, const char *refresh_toke
         return true;
     }
     search->refresh_token = wx_strdup(&search->core->allocator, refresh_token);
+    search->nomem = refresh_token != NULL && search->refresh_token == NULL;
     return false;
 }
 
@@ -228,6 +232,7 @@ static wxtp_status ask_list(wx_renewal *renewal, wx_recovery *recovery, const ch
     recovery->list_asked = true;
     wxtp_status status = wx_list_each(renewal->op, find_in_list, &search, err);
     WX_AUTO_FREE char *found = search.refresh_token;
+    recovery->nomem = recovery->nomem || search.nomem;
     if (status == WXTP_OK && found != NULL && !was_tried(recovery, found)) {
         status = adopt(renewal, found, err);
         *next = status == WXTP_OK ? try_it(renewal, recovery, found) : NULL;
@@ -291,6 +296,9 @@ wxtp_status wx_recovery_next(wx_renewal *renewal, wx_question *question, wx_err 
     }
     if (status == WXTP_OK && next == NULL && !recovery->list_asked && !recovery->info_had_token) {
         status = ask_list(renewal, recovery, &next, err);
+    }
+    if (status == WXTP_OK && next == NULL && recovery->nomem) {
+        status = wx_fail_nomem(err);
     }
     if (status == WXTP_OK && next == NULL) {
         status = dead_for_good(renewal, err);

@@ -66,6 +66,11 @@ static wx_sent judge(const wx_request *request, const wxtp_http_answer *http, wx
     /* Before the words are put into others: a secret that was cut is only known at the end of a text. */
     const sent_secrets secrets = secrets_of(request);
     wx_redact(answer->errmsg, secrets.texts, secrets.count);
+    if (answer->nomem) {
+        wx_fail_nomem(err);
+        err->unknown_outcome = true;
+        return WX_SENT_UNKNOWN;
+    }
     if (!answer->sensible) {
         wx_fail(err, WXTP_ERR_UNAVAILABLE, "%s: the answer (HTTP %ld, %zu bytes) is not one of WeChat's",
                 request->name, http->status, http->body_len);

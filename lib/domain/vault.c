@@ -26,7 +26,7 @@ static bool key_id(const unsigned char key[WX_KEY_LEN], unsigned char id[KEY_ID_
 static wxtp_status seal_failed(wx_seal_result result, wx_err *err)
 {
     return result == WX_SEAL_NOMEM ? wx_fail_nomem(err)
-                                   : wx_fail(err, WXTP_ERR_INTERNAL, "OpenSSL could not seal");
+                                   : wx_fail(err, WXTP_ERR_INTERNAL, "OpenSSL has no AES-256-GCM that works");
 }
 
 static wxtp_status put_data_key(wx_core *core, wxtp_tx *tx, const unsigned char master_key[WX_KEY_LEN],
@@ -38,7 +38,7 @@ static wxtp_status put_data_key(wx_core *core, wxtp_tx *tx, const unsigned char 
     wx_buf_init(&sealed, &core->allocator, 1024);
     wx_buf_init(&row, &core->allocator, 1024);
     if (!key_id(master_key, head + 1)) {
-        return wx_fail(err, WXTP_ERR_INTERNAL, "OpenSSL could not digest");
+        return wx_openssl_fail("digest", err);
     }
     const wx_seal_result result = wx_seal(master_key, &data_key_place, core->data_key, WX_KEY_LEN, &sealed);
     if (result != WX_SEAL_OK) {
@@ -58,8 +58,11 @@ static wxtp_status open_data_key(wx_core *core, wxtp_blob row, const unsigned ch
     unsigned char id[KEY_ID_LEN];
     WX_AUTO_BUF plain;
     wx_buf_init(&plain, &core->allocator, 1024);
-    if (row.len <= ROW_HEAD || bytes[0] != ROW_FORMAT || !key_id(master_key, id)) {
+    if (row.len <= ROW_HEAD || bytes[0] != ROW_FORMAT) {
         return wx_fail(err, WXTP_ERR_KEY, "the sealed data key in the database is damaged");
+    }
+    if (!key_id(master_key, id)) {
+        return wx_openssl_fail("digest", err);
     }
     if (memcmp(id, bytes + 1, KEY_ID_LEN) != 0) {
         wx_fail(err, WXTP_ERR_KEY, "the master key is not the one that sealed this database");
@@ -68,8 +71,8 @@ static wxtp_status open_data_key(wx_core *core, wxtp_blob row, const unsigned ch
     }
     const wx_seal_result result =
         wx_unseal(master_key, &data_key_place, bytes + ROW_HEAD, row.len - ROW_HEAD, &plain);
-    if (result == WX_SEAL_NOMEM) {
-        return wx_fail_nomem(err);
+    if (result == WX_SEAL_NOMEM || result == WX_SEAL_FAILED) {
+        return seal_failed(result, err);
     }
     if (result != WX_SEAL_OK || plain.len != WX_KEY_LEN) {
         return wx_fail(err, WXTP_ERR_KEY, "the sealed data key in the database is damaged");
@@ -116,7 +119,7 @@ wxtp_status wx_vault_unlock(wx_core *core, const unsigned char master_key[WX_KEY
         return wx_store_fail(core, scope.tx, status, "read the data key", err);
     }
     if (!wx_random(core->data_key, WX_KEY_LEN)) {
-        return wx_fail(err, WXTP_ERR_INTERNAL, "OpenSSL has no random bytes");
+        return wx_openssl_fail("give random bytes", err);
     }
     status = put_data_key(core, scope.tx, master_key, err);
     WX_POINT("vault.storing");
@@ -166,8 +169,8 @@ wxtp_status wx_vault_open(wx_core *core, const char *kind, const char *platform,
         return WXTP_OK;
     }
     const wx_seal_result result = wx_unseal(core->data_key, &place, blob.data, blob.len, &plain);
-    if (result == WX_SEAL_NOMEM) {
-        return wx_fail_nomem(err);
+    if (result == WX_SEAL_NOMEM || result == WX_SEAL_FAILED) {
+        return seal_failed(result, err);
     }
     if (result != WX_SEAL_OK) {
         wx_fail(err, WXTP_ERR_KEY, "a sealed %s does not open: the row was altered or sealed elsewhere",
@@ -188,7 +191,5 @@ wxtp_status wx_vault_digest(wx_core *core, const char *kind, const void *data, s
         !wx_buf_add(&text, data, len)) {
         return wx_fail_nomem(err);
     }
-    return wx_digest(text.data, text.len, digest)
-               ? WXTP_OK
-               : wx_fail(err, WXTP_ERR_INTERNAL, "OpenSSL could not digest");
+    return wx_digest(text.data, text.len, digest) ? WXTP_OK : wx_openssl_fail("digest", err);
 }

@@ -298,14 +298,15 @@ wxtp_status wx_job_pause_err(const wxtp_job_row *row, wx_err *err)
 
 /* ---- Cancelling ---- */
 
-/* At once, whoever runs it: the runner sees it at its next step, and what is in flight is still counted. */
+/* At once, whoever runs it: the runner sees it at its next step, and what is in flight is still counted.
+ * Synced: what was cancelled does not come back. */
 wxtp_status wx_job_cancel(wx_op *op, const char *job_id, wxtp_job **job, wx_err *err)
 {
     wx_core *core = op->core;
     WX_AUTO_JOB *found = NULL;
     WX_AUTO_SCOPE scope = {0};
     *job = NULL;
-    wxtp_status status = wx_scope_begin(&scope, core, WXTP_TX_WRITE, err);
+    wxtp_status status = wx_scope_begin(&scope, core, WXTP_TX_SYNC, err);
     if (status == WXTP_OK) {
         status = wx_job_read(core, scope.tx, job_id, &found, err);
     }

@@ -157,7 +157,8 @@ static wxtp_status launch(making *m, const wx_job_order *order, wx_err *err)
     static const wx_err not_run = {.kind = "interrupted", .message = "the job has not been run yet"};
     WX_AUTO_JOB *job = NULL;
     WX_AUTO_SCOPE scope = {0};
-    wxtp_status status = wx_scope_begin(&scope, m->core, WXTP_TX_WRITE, err);
+    /* Synced, and with it what was built: the host is told that the job is stored. */
+    wxtp_status status = wx_scope_begin(&scope, m->core, WXTP_TX_SYNC, err);
     if (status == WXTP_OK) {
         status = wx_job_read(m->core, scope.tx, m->id, &job, err);
     }

@@ -64,12 +64,18 @@ static wxtp_status read_query(wx_core *core, const char *query, asked *self, wx_
     wx_buf_init(&self->nonce, &core->allocator, QUERY_VALUE_MAX);
     wx_buf_init(&self->signature, &core->allocator, QUERY_VALUE_MAX);
     wx_buf_init(&type, &core->allocator, QUERY_VALUE_MAX);
-    if (wx_query_get(query, "encrypt_type", &type) && strcmp(wx_buf_str(&type), "aes") != 0) {
+    const bool typed = wx_query_get(query, "encrypt_type", &type);
+    if (type.nomem) {
+        return wx_fail_nomem(err);
+    }
+    if (typed && strcmp(wx_buf_str(&type), "aes") != 0) {
         return unauthentic(err, "encrypt_type is not aes", "Set the platform to the safe (encrypted) mode.");
     }
     if (!wx_query_get(query, "timestamp", &self->timestamp) || !wx_query_get(query, "nonce", &self->nonce) ||
         !wx_query_get(query, "msg_signature", &self->signature)) {
-        return unauthentic(err, "the query lacks timestamp, nonce or msg_signature", hint_body);
+        return self->timestamp.nomem || self->nonce.nomem || self->signature.nomem
+                   ? wx_fail_nomem(err)
+                   : unauthentic(err, "the query lacks timestamp, nonce or msg_signature", hint_body);
     }
     wx_push_passed(trace, WX_CHECK_QUERY, "timestamp, nonce and msg_signature are there");
     return WXTP_OK;
@@ -97,43 +103,6 @@ static wxtp_status parse(wx_core *core, const char *text, size_t len, const char
 
 /* ---- The envelope ---- */
 
-static bool signed_with(const char *token, const asked *query, const char *sealed)
-{
-    return token && wx_push_signature_ok(token, wx_buf_str(&query->timestamp), wx_buf_str(&query->nonce),
-                                         sealed, strlen(sealed), wx_buf_str(&query->signature));
-}
-
-static wxtp_status check_signature(const wx_component *component, const asked *query, const char *sealed,
-                                   wx_push_trace *trace, wx_err *err)
-{
-    enum { HEX_LEN = 40 };
-    const char *given = wx_buf_str(&query->signature);
-    if (!component->push_token) {
-        wx_fail(err, WXTP_ERR_CONFIGURATION, "the platform has no Token to verify pushes with");
-        wx_err_hint(err, "%s", hint_token);
-        return err->status;
-    }
-    if (signed_with(component->push_token, query, sealed)) {
-        wx_push_passed(trace, WX_CHECK_SIGNATURE, "made with the current Token");
-        return WXTP_OK;
-    }
-    if (signed_with(component->previous_push_token, query, sealed)) {
-        wx_push_passed(trace, WX_CHECK_SIGNATURE, "made with the previous Token");
-        return WXTP_OK;
-    }
-    if (strlen(given) != HEX_LEN || strspn(given, "0123456789abcdef") != HEX_LEN) {
-        return unauthentic(err, "msg_signature is wrong: it has not 40 hexadecimal digits in lower case",
-                           hint_body);
-    }
-    return unauthentic(
-        err,
-        component->previous_push_token
-            ? "msg_signature is wrong: made with neither the current nor the previous Token, or of "
-              "another text"
-            : "msg_signature is wrong: made with another Token than the one here, or of another text",
-        hint_token);
-}
-
 static wxtp_status fault_of(wx_envelope_fault fault, bool key_fits, wx_err *err)
 {
     if (fault == WX_ENVELOPE_NOMEM) {
@@ -157,6 +126,52 @@ static wxtp_status fault_of(wx_envelope_fault fault, bool key_fits, wx_err *err)
     default:
         return unauthentic(err, "the appid inside is not the component's", hint_appid);
     }
+}
+
+static wx_envelope_fault signed_with(const char *token, const asked *query, const char *sealed)
+{
+    return wx_push_signature_check(token, wx_buf_str(&query->timestamp), wx_buf_str(&query->nonce), sealed,
+                                   strlen(sealed), wx_buf_str(&query->signature));
+}
+
+static wxtp_status unsigned_text(const wx_component *component, const char *given, wx_err *err)
+{
+    enum { HEX_LEN = 40 };
+    if (strlen(given) != HEX_LEN || strspn(given, "0123456789abcdef") != HEX_LEN) {
+        return unauthentic(err, "msg_signature is wrong: it has not 40 hexadecimal digits in lower case",
+                           hint_body);
+    }
+    return unauthentic(
+        err,
+        component->previous_push_token
+            ? "msg_signature is wrong: made with neither the current nor the previous Token, or of "
+              "another text"
+            : "msg_signature is wrong: made with another Token than the one here, or of another text",
+        hint_token);
+}
+
+static wxtp_status check_signature(const wx_component *component, const asked *query, const char *sealed,
+                                   wx_push_trace *trace, wx_err *err)
+{
+    if (!component->push_token) {
+        wx_fail(err, WXTP_ERR_CONFIGURATION, "the platform has no Token to verify pushes with");
+        wx_err_hint(err, "%s", hint_token);
+        return err->status;
+    }
+    const char *which = "current";
+    wx_envelope_fault fault = signed_with(component->push_token, query, sealed);
+    if (fault == WX_ENVELOPE_SIGNATURE) {
+        which = "previous";
+        fault = signed_with(component->previous_push_token, query, sealed);
+    }
+    if (fault == WX_ENVELOPE_NOMEM) {
+        return wx_fail_nomem(err);
+    }
+    if (fault != WX_ENVELOPE_OK) {
+        return unsigned_text(component, wx_buf_str(&query->signature), err);
+    }
+    wx_push_passed(trace, WX_CHECK_SIGNATURE, "made with the %s Token", which);
+    return WXTP_OK;
 }
 
 static void trace_fault(wx_push_trace *trace, wx_envelope_fault fault, bool key_fits, bool previous,
@@ -228,7 +243,7 @@ static wxtp_status identify(wxtp_push *push, const wx_buf *plain, wx_err *err)
 {
     static const char digits[] = "0123456789abcdef";
     if (!wx_digest(plain->data, plain->len, push->digest)) {
-        return wx_fail(err, WXTP_ERR_INTERNAL, "OpenSSL could not digest");
+        return wx_openssl_fail("digest", err);
     }
     for (size_t i = 0; i < sizeof(push->digest); i++) {
         push->id[2 * i] = digits[push->digest[i] >> 4];

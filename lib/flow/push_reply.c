@@ -48,8 +48,7 @@ wxtp_status wx_push_seal(wx_core *core, const wx_component *component, const wxt
         wx_push_signature(component->push_token, timestamp, nonce, sealed.data, sealed.len, signature);
     OPENSSL_cleanse(key, sizeof(key));
     if (!ok) {
-        return sealed.failed ? wx_fail_nomem(err)
-                             : wx_fail(err, WXTP_ERR_INTERNAL, "a reply could not be sealed");
+        return sealed.failed ? wx_fail_nomem(err) : wx_openssl_fail("seal a reply", err);
     }
     wx_buf_printf(&text,
                   "<xml><Encrypt><![CDATA[%s]]></Encrypt><MsgSignature><![CDATA[%s]]></MsgSignature>"

@@ -1,6 +1,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -10,27 +12,30 @@ enum { BOOT_ID_MAX = 64 };
 
 /*
  * The boot id cannot change while the process lives, and must stay valid as long as the static clock that
- * hands it out: so it is read once and kept here.
+ * hands it out: so it is kept here once it is read.
  */
-static pthread_once_t boot_id_once = PTHREAD_ONCE_INIT;
-static char boot_id_text[BOOT_ID_MAX];
+static pthread_mutex_t boot_id_lock = PTHREAD_MUTEX_INITIALIZER;
+static char boot_id_text[BOOT_ID_MAX]; /* "": not read yet */
 
+/* All processes must agree on it, so "unknown" is for where none can read it; what has failed for a while, as
+ * for want of descriptors, is read again when it is asked for next. */
 static void read_boot_id(void)
 {
+    char text[BOOT_ID_MAX] = "";
     int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
     ssize_t len = 0;
-    if (fd >= 0) {
-        do {
-            len = read(fd, boot_id_text, sizeof(boot_id_text) - 1);
-        } while (len < 0 && errno == EINTR);
-        (void)close(fd);
+    if (fd < 0) {
+        const bool never = errno == ENOENT || errno == ENOTDIR || errno == EACCES;
+        (void)snprintf(boot_id_text, sizeof(boot_id_text), "%s", never ? "unknown" : "");
+        return;
     }
-    boot_id_text[len > 0 ? len : 0] = '\0';
-    boot_id_text[strcspn(boot_id_text, "\n")] = '\0';
-    if (boot_id_text[0] == '\0') {
-        /* All processes must agree on it, more than it must differ from the last boot's. */
-        memcpy(boot_id_text, "unknown", sizeof("unknown"));
-    }
+    do {
+        len = read(fd, text, sizeof(text) - 1);
+    } while (len < 0 && errno == EINTR);
+    (void)close(fd);
+    text[len > 0 ? len : 0] = '\0';
+    text[strcspn(text, "\n")] = '\0';
+    memcpy(boot_id_text, text, sizeof(boot_id_text));
 }
 
 static int64_t now_ms(clockid_t id)
@@ -55,8 +60,13 @@ static int64_t boot_ms(void *user)
 static const char *boot_id(void *user)
 {
     (void)user;
-    (void)pthread_once(&boot_id_once, read_boot_id);
-    return boot_id_text;
+    (void)pthread_mutex_lock(&boot_id_lock);
+    if (boot_id_text[0] == '\0') {
+        read_boot_id();
+    }
+    const bool known = boot_id_text[0] != '\0';
+    (void)pthread_mutex_unlock(&boot_id_lock);
+    return known ? boot_id_text : "";
 }
 
 static void sleep_ms(void *user, int64_t ms)

@@ -44,7 +44,8 @@ struct wx_http_curl {
     pid_t pid; /* handles are of no use in a forked child */
     struct curl_slist *post_headers;
     char *ca_file, *proxy, *user_agent;
-    CURLM *multi;
+    CURLM *multi; /* NULL: it broke, and there was no memory for another */
+    bool broken;  /* it has answered with an error */
     wx_watch *watch;
     long timer_ms; /* when libcurl wants to be called though no socket is ready; -1: not */
     int64_t timer_due_ms;
@@ -55,12 +56,17 @@ struct wx_http_curl {
 
 /* libcurl's own set-up is one a process; it is never taken down, since others in the process may use libcurl
  * too. */
-static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
-static CURLcode curl_ready = CURLE_FAILED_INIT;
+static pthread_mutex_t curl_lock = PTHREAD_MUTEX_INITIALIZER;
+static bool curl_ready;
 
-static void set_up_curl(void)
+/* Tried again where it failed, as it does without memory. */
+static bool set_up_curl(void)
 {
-    curl_ready = curl_global_init(CURL_GLOBAL_DEFAULT);
+    (void)pthread_mutex_lock(&curl_lock);
+    curl_ready = curl_ready || curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+    const bool ready = curl_ready;
+    (void)pthread_mutex_unlock(&curl_lock);
+    return ready;
 }
 
 /* ---- Callbacks ---- */
@@ -154,7 +160,9 @@ static void look(wx_http_curl *self, curl_socket_t fd, unsigned what)
     const int bits = (what & WX_WATCH_IN ? CURL_CSELECT_IN : 0) |
                      (what & WX_WATCH_OUT ? CURL_CSELECT_OUT : 0) |
                      (what & WX_WATCH_ERR ? CURL_CSELECT_ERR : 0);
-    (void)curl_multi_socket_action(self->multi, fd, bits, &running);
+    if (!self->broken && curl_multi_socket_action(self->multi, fd, bits, &running) != CURLM_OK) {
+        self->broken = true;
+    }
 }
 
 /* libcurl does what is to be done at this time: begins what was added, too. */
@@ -477,6 +485,41 @@ static void last_look(wx_http_curl *self)
     finish(self, t, CURLE_OK, false);
 }
 
+static bool make_multi(wx_http_curl *self)
+{
+    CURLM *multi = curl_multi_init();
+    self->timer_ms = -1;
+    const bool made = multi && curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_want) == CURLM_OK &&
+                      curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, self) == CURLM_OK &&
+                      curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer) == CURLM_OK &&
+                      curl_multi_setopt(multi, CURLMOPT_TIMERDATA, self) == CURLM_OK &&
+                      curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)(self->idle_max + 1)) == CURLM_OK;
+    if (!made) {
+        (void)curl_multi_cleanup(multi);
+        return false;
+    }
+    self->multi = multi;
+    return true;
+}
+
+/*
+ * A multi handle that has answered with an error serves no more: libcurl refuses all later calls of one whose
+ * callback failed, and ends the program (7.88) in one that got no memory for a socket. What it carries ends
+ * with it.
+ */
+static void start_anew(wx_http_curl *self)
+{
+    wx_quiet quiet;
+    while (self->first) {
+        finish(self, self->first, CURLE_OUT_OF_MEMORY, true);
+    }
+    wx_quiet_begin(&quiet);
+    (void)curl_multi_cleanup(WX_TAKE(self->multi));
+    wx_quiet_end(&quiet);
+    self->broken = false;
+    (void)make_multi(self); /* else the next request tries */
+}
+
 /* ---- The port ---- */
 
 static bool refuse(wxtp_http_answer *answer, const char *why)
@@ -500,7 +543,7 @@ static bool start(void *user, const wxtp_http_request *request, wxtp_http_answer
     if (getpid() != self->pid) {
         return refuse(answer, "opened before fork");
     }
-    transfer *t = take(self);
+    transfer *t = self->multi || make_multi(self) ? take(self) : NULL;
     if (!t) {
         return refuse(answer, "out of memory");
     }
@@ -552,6 +595,9 @@ static void poll_once(void *user, int64_t wait_ms)
     while (self->first && self->first->deadline_ms <= now_ms(self)) {
         last_look(self);
     }
+    if (self->broken) {
+        start_anew(self);
+    }
 }
 
 static void wake(void *user)
@@ -572,14 +618,6 @@ static void release(void *user, wxtp_http_answer *answer)
 
 /* ---- Making it ---- */
 
-static bool watch_sockets(wx_http_curl *self)
-{
-    return curl_multi_setopt(self->multi, CURLMOPT_SOCKETFUNCTION, on_want) == CURLM_OK &&
-           curl_multi_setopt(self->multi, CURLMOPT_SOCKETDATA, self) == CURLM_OK &&
-           curl_multi_setopt(self->multi, CURLMOPT_TIMERFUNCTION, on_timer) == CURLM_OK &&
-           curl_multi_setopt(self->multi, CURLMOPT_TIMERDATA, self) == CURLM_OK;
-}
-
 static bool copy_options(wx_http_curl *self, const wx_http_curl_options *options)
 {
     bool proxy = options->proxy && *options->proxy;
@@ -594,22 +632,17 @@ static bool copy_options(wx_http_curl *self, const wx_http_curl_options *options
     if (!self->post_headers) {
         curl_slist_free_all(first);
     }
-    self->multi = curl_multi_init();
     self->watch = wx_watch_new(self->allocator);
-    self->timer_ms = -1;
-    return self->multi && self->watch && watch_sockets(self) &&
-           curl_multi_setopt(self->multi, CURLMOPT_MAXCONNECTS, (long)(self->idle_max + 1)) == CURLM_OK &&
-           (!options->ca_file || self->ca_file) && (!proxy || self->proxy) &&
-           (!options->user_agent || self->user_agent) && (self->idle_max == 0 || self->idle) &&
-           self->post_headers;
+    return self->watch && make_multi(self) && (!options->ca_file || self->ca_file) &&
+           (!proxy || self->proxy) && (!options->user_agent || self->user_agent) &&
+           (self->idle_max == 0 || self->idle) && self->post_headers;
 }
 
 wx_http_curl *wx_http_curl_new(const wxtp_allocator *allocator, const wxtp_clock *clock,
                                const wx_http_curl_options *options)
 {
     assert(options);
-    (void)pthread_once(&curl_once, set_up_curl);
-    if (curl_ready != CURLE_OK) {
+    if (!set_up_curl()) {
         return NULL;
     }
     wx_http_curl *self = wx_alloc(allocator, sizeof(*self));

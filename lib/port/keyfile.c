@@ -53,9 +53,10 @@ static ssize_t read_all(int fd, char *text, size_t size)
     return (ssize_t)len;
 }
 
-/* The 44 characters, and one line end at most. */
-static bool parse(const char *text, size_t len, unsigned char key[WX_KEY_LEN])
+/* The 44 characters, and one line end at most. `nomem`: memory was short. */
+static bool parse(const char *text, size_t len, unsigned char key[WX_KEY_LEN], bool *nomem)
 {
+    *nomem = false;
     if (len > 0 && text[len - 1] == '\n') {
         len--;
         if (len > 0 && text[len - 1] == '\r') {
@@ -68,6 +69,7 @@ static bool parse(const char *text, size_t len, unsigned char key[WX_KEY_LEN])
     WX_AUTO_BUF bytes;
     wx_buf_init(&bytes, NULL, WX_KEY_LEN + 1);
     if (!wx_base64_decode(&bytes, text, len) || bytes.len != WX_KEY_LEN) {
+        *nomem = bytes.nomem;
         return false;
     }
     memcpy(key, bytes.data, WX_KEY_LEN);
@@ -102,13 +104,16 @@ wxtp_status wx_keyfile_read(const char *path, unsigned char key[WX_KEY_LEN], wx_
     char text[FILE_MAX];
     ssize_t len = read_all(fd, text, sizeof(text));
     int code = errno;
-    bool ok = len >= 0 && parse(text, (size_t)len, key);
+    bool nomem = false;
+    bool ok = len >= 0 && parse(text, (size_t)len, key, &nomem);
     OPENSSL_cleanse(text, sizeof(text));
     if (len < 0) {
         return fail_errno(err, WXTP_ERR_KEY, "read", path, code);
     }
     return ok ? WXTP_OK
-              : wx_fail(err, WXTP_ERR_KEY, "the master key file %s does not hold 32 bytes in base64", path);
+           : nomem
+               ? wx_fail_nomem(err)
+               : wx_fail(err, WXTP_ERR_KEY, "the master key file %s does not hold 32 bytes in base64", path);
 }
 
 static bool write_all(int fd, const char *text, size_t len)
@@ -165,6 +170,22 @@ static bool fill_and_move(int fd, const char *temporary, const char *path, const
     return done && sync_folder(path);
 }
 
+/* What cannot be written need not be synced. */
+static bool synced(int result)
+{
+    return result == 0 || errno == EROFS || errno == EINVAL;
+}
+
+wxtp_status wx_keyfile_sync(const char *path, wx_err *err)
+{
+    assert(path && err);
+    AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0 || !synced(fsync(fd)) || !synced(sync_folder(path) ? 0 : -1)) {
+        return fail_errno(err, WXTP_ERR_IO, "sync", path, errno);
+    }
+    return WXTP_OK;
+}
+
 wxtp_status wx_keyfile_create(const char *path, unsigned char key[WX_KEY_LEN], wx_err *err)
 {
     assert(path && key && err);
@@ -174,14 +195,14 @@ wxtp_status wx_keyfile_create(const char *path, unsigned char key[WX_KEY_LEN], w
     wx_buf_init(&temporary, NULL, PATH_MAX);
     unsigned char fresh[WX_KEY_LEN];
     if (!wx_random(fresh, sizeof(fresh))) {
-        return wx_fail(err, WXTP_ERR_INTERNAL, "no random bytes for a master key");
+        return wx_openssl_fail("give random bytes for a master key", err);
     }
     bool ready = wx_base64_encode(&text, fresh, sizeof(fresh)) && wx_buf_text(&text, "\n");
     /* Written aside first: a crash must not leave half a key under the name. */
     ready = ready && wx_buf_printf(&temporary, "%s.XXXXXX", path);
     if (!ready) {
         OPENSSL_cleanse(fresh, sizeof(fresh));
-        return temporary.failed
+        return temporary.failed && !temporary.nomem
                    ? wx_fail(err, WXTP_ERR_INVALID, "the path of the master key file is too long")
                    : wx_fail_nomem(err);
     }

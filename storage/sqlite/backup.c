@@ -85,11 +85,16 @@ static wxtp_status copy_to_real(const sq_memory *memory, sqlite3 *from, const ch
         status = WXTP_ERR_STORE;
     if (status == WXTP_OK) {
         status = sq_file_publish(name, path);
+        int error = errno;
         SQ_POINT("backup.published");
-        if (status == WXTP_OK && sq_folder_sync(memory, path) != 0)
-            status = errno == ENOMEM ? WXTP_ERR_NOMEM : WXTP_ERR_STORE;
+        if (status == WXTP_OK && sq_folder_sync(memory, path) != 0) {
+            error = errno;
+            status = error == ENOMEM ? WXTP_ERR_NOMEM : WXTP_ERR_STORE;
+            unlink(path); /* a copy that may not be there tomorrow is none, and the name is free for the next
+                             try */
+        }
         if (status != WXTP_OK)
-            sq_say(message, size, "%s: %s", path, strerror(errno));
+            sq_say(message, size, "%s: %s", path, strerror(error));
     }
     sq_file_discard(memory, name);
     sq_release(memory, name);

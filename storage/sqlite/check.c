@@ -1,5 +1,6 @@
 /* Looking for damage, and for jobs whose openids do not add up. */
 #include "internal.h"
+#include <errno.h>
 #include <stdio.h>
 
 typedef struct report {
@@ -8,15 +9,21 @@ typedef struct report {
     sqlite3 *db;
 } report;
 
-/* Each row's first column is a problem in words; "ok" alone is none. */
+/*
+ * Each row's first column is a problem in words; "ok" alone is none. A page for which there was no memory is
+ * told like one that cannot be read, so errno tells whether memory was short.
+ */
 static int ask(const report *r, const char *sql)
 {
     sqlite3_stmt *stmt = NULL;
+    errno = 0;
     int rc = sqlite3_prepare_v2(r->db, sql, -1, &stmt, NULL);
     while (rc == SQLITE_OK || rc == SQLITE_ROW) {
         rc = sqlite3_step(stmt);
         const char *text = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(stmt, 0) : NULL;
-        if (text != NULL && sqlite3_stricmp(text, "ok") != 0)
+        if (errno == ENOMEM)
+            rc = SQLITE_NOMEM;
+        else if (text != NULL && sqlite3_stricmp(text, "ok") != 0)
             r->problem(r->user, text);
     }
     sqlite3_finalize(stmt);

@@ -45,6 +45,8 @@ int sq_conn_configure(sq_conn *conn, bool read_only)
         rc = sq_exec(conn->db, PRAGMAS);
     if (rc == SQLITE_OK && read_only)
         rc = sq_exec(conn->db, "PRAGMA query_only=ON");
+    if (rc == SQLITE_OK)
+        rc = sq_transaction_prepare(conn);
     if (rc == SQLITE_OK) {
         sqlite3_wal_hook(conn->db, sq_wal_hook, conn);
         conn->full = true;

@@ -126,6 +126,7 @@ struct sq_store {
     char nonce[SQ_NONCE];
     sq_conn writer, reader;
     atomic_bool unsynced; /* relaxed commits that no sync followed */
+    atomic_bool doubtful; /* a sync of the WAL failed: it is written anew before it is relied on */
     int checkpoint_pages; /* look again from this size on; in the writer's turn */
     int64_t checkpoint_boot_ms;
     pthread_mutex_t trouble_mutex;
@@ -176,6 +177,7 @@ int sq_pragma_int(sqlite3 *db, const char *sql, int64_t *value);
 int sq_statement_get(sq_conn *conn, const char *sql, int slot, sqlite3_stmt **stmt);
 
 /* transaction.c */
+int sq_transaction_prepare(sq_conn *conn);
 wxtp_status sq_begin(wxtp_store *base, wxtp_tx_mode mode, wxtp_tx **tx);
 wxtp_status sq_commit(wxtp_tx *tx);
 void sq_rollback(wxtp_tx *tx);
@@ -199,6 +201,8 @@ bool sq_owner_byte_locked(sq_store *store, int64_t byte);
 
 /* checkpoint.c */
 int sq_wal_hook(void *user, sqlite3 *db, const char *name, int pages);
+/* Before a commit that is to be durable, and before a checkpoint; no other writer is at work. */
+wxtp_status sq_wal_mend(sq_store *store);
 /* The caller has the writer's turn, outside a transaction. */
 wxtp_status sq_checkpoint(sq_store *store, bool urgent);
 void sq_checkpoint_if_large(sq_store *store);

@@ -296,6 +296,11 @@ WXTP_API wxtp_status wxtp_sqlite_open(const wxtp_sqlite_options *from, wxtp_stor
     status = WXTP_ERR_NOMEM;
     if (handle->boot_id == NULL || !sq_nonce(handle->nonce))
         goto out;
+    if (handle->boot_id[0] == '\0') {
+        sq_say(message, message_size, "the kernel's boot id cannot be read, as where no descriptor is left");
+        status = WXTP_ERR_STORE;
+        goto out;
+    }
     errno = 0;
     handle->path = sq_file_real(&handle->memory, options.path, &exists);
     if (handle->path == NULL || (!exists && !options.create)) {

@@ -1,6 +1,15 @@
 /* Transactions: the connection's turn, the write gate, then SQLite. */
 #include "internal.h"
 
+static const char rollback[] = "ROLLBACK";
+
+/* Before memory is short: a transaction that cannot be rolled back would stay open. */
+int sq_transaction_prepare(sq_conn *conn)
+{
+    sqlite3_stmt *stmt;
+    return sq_statement_get(conn, rollback, 0, &stmt);
+}
+
 static int step_once(sq_conn *conn, const char *sql)
 {
     sqlite3_stmt *stmt;
@@ -53,8 +62,11 @@ wxtp_status sq_begin(wxtp_store *base, wxtp_tx_mode mode, wxtp_tx **tx)
         return WXTP_ERR_STORE_BUSY;
     }
     sq_wait_start(&conn->wait, &store->clock, store->busy_ms);
-    wxtp_status status = WXTP_OK;
-    if (mode == WXTP_TX_READ) {
+    int left = sqlite3_get_autocommit(conn->db) ? SQLITE_OK : step_once(conn, rollback);
+    wxtp_status status = left == SQLITE_OK ? WXTP_OK : sq_fail(&conn->tx, left);
+    if (status != WXTP_OK) {
+        /* The last transaction could not be rolled back, and still cannot. */
+    } else if (mode == WXTP_TX_READ) {
         int rc = step_patiently(conn, "BEGIN");
         if (rc != SQLITE_OK)
             status = sq_fail(&conn->tx, rc);
@@ -98,7 +110,7 @@ static void undo(wxtp_tx *tx)
 {
     tx->conn->job_id[0] = '\0';
     if (!sqlite3_get_autocommit(tx->conn->db)) /* some errors have rolled back already */
-        (void)step_once(tx->conn, "ROLLBACK");
+        (void)step_once(tx->conn, rollback);
 }
 
 wxtp_status sq_commit(wxtp_tx *tx)
@@ -109,6 +121,11 @@ wxtp_status sq_commit(wxtp_tx *tx)
     conn->committed = false;
     if (status == WXTP_OK && tx->mode != WXTP_TX_READ)
         status = sq_owner_enter(tx);
+    if (status == WXTP_OK && tx->mode == WXTP_TX_SYNC) {
+        status = sq_wal_mend(store);
+        if (status != WXTP_OK)
+            sq_say(tx->message, SQ_MESSAGE, "the WAL, a sync of which failed, cannot be written anew");
+    }
     if (status == WXTP_OK) {
         sq_wait_start(&conn->wait, &store->clock, store->busy_ms);
         if (tx->mode != WXTP_TX_READ)
@@ -118,12 +135,16 @@ wxtp_status sq_commit(wxtp_tx *tx)
             status = sq_fail(tx, rc);
         if (tx->mode != WXTP_TX_READ)
             SQ_POINT("store.committed");
+        if (rc == SQLITE_IOERR_FSYNC)
+            atomic_store(&store->doubtful, true);
     }
     if (status != WXTP_OK) {
         undo(tx);
         sq_trouble_keep(store, tx->message);
     } else if (conn->committed) {
         atomic_store(&store->unsynced, tx->mode == WXTP_TX_WRITE);
+        if (tx->mode == WXTP_TX_SYNC)
+            atomic_store(&store->doubtful, false);
     }
     end(tx, status == WXTP_OK);
     if (status == WXTP_OK && conn->committed)

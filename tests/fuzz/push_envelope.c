@@ -44,7 +44,7 @@ static wxtp_status open_push(const char *query, const void *body, size_t len)
     wxtp_push *push = wx_alloc(&core.allocator, sizeof(*push));
     wx_err err = {0};
     fuzz_require(push != NULL);
-    const wxtp_status status = wx_push_open(&core, &component, query, body, len, push, &err);
+    const wxtp_status status = wx_push_open(&core, &component, query, body, len, push, NULL, &err);
     if (status == WXTP_OK) {
         fuzz_require(push->event && strlen(push->id) == 64);
         fuzz_require(push->create_time_s >= 0);

@@ -76,8 +76,8 @@ for path in lint.files("lib/**/*.[ch]", "storage/**/*.[ch]"):
 # What the compiler has put into writable sections is state that all platforms of a process would share.
 # Set once, to what is the same for every platform: the kernel's boot id, and that libcurl is initialized.
 ONCE = {
-    "lib/port/clock.c": {"boot_id_once", "boot_id_text"},
-    "lib/port/http_curl.c": {"curl_once", "curl_ready"},
+    "lib/port/clock.c": {"boot_id_lock", "boot_id_text"},
+    "lib/port/http_curl.c": {"curl_lock", "curl_ready"},
 }
 WRITABLE = re.compile(r"^\.(data|bss|tdata|tbss)(?!\.rel\.ro)")
 objdump = lint.tool("objdump")

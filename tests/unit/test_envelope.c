@@ -46,9 +46,11 @@ static void vectors_both_ways(void **state)
         print_message("%s\n", wx_json_str(vector, "name"));
         unsigned char key[WX_AES_KEY_LEN];
         key_of(vector, key);
-        assert_true(wx_push_signature_ok(wx_json_str(vector, "token"), wx_json_str(vector, "timestamp"),
-                                         wx_json_str(vector, "nonce"), encrypt, strlen(encrypt),
-                                         wx_json_str(vector, "msg_signature")));
+        assert_int_equal(wx_push_signature_check(wx_json_str(vector, "token"),
+                                                 wx_json_str(vector, "timestamp"),
+                                                 wx_json_str(vector, "nonce"), encrypt, strlen(encrypt),
+                                                 wx_json_str(vector, "msg_signature")),
+                         WX_ENVELOPE_OK);
         counting memory;
         counting_init(&memory);
         WX_AUTO_BUF buf;
@@ -113,21 +115,21 @@ static void signatures(void **state)
     (void)state;
     char hex[41];
     assert_true(wx_push_signature("t", "1", "2", "e", 1, hex));
-    assert_true(wx_push_signature_ok("t", "1", "2", "e", 1, hex));
+    assert_int_equal(wx_push_signature_check("t", "1", "2", "e", 1, hex), WX_ENVELOPE_OK);
     for (size_t at = 0; at < 40; at++) {
         char broken[41];
         memcpy(broken, hex, sizeof(broken));
         broken[at] = broken[at] == '0' ? '1' : '0';
-        assert_false(wx_push_signature_ok("t", "1", "2", "e", 1, broken));
+        assert_int_equal(wx_push_signature_check("t", "1", "2", "e", 1, broken), WX_ENVELOPE_SIGNATURE);
     }
-    assert_false(wx_push_signature_ok("t", "1", "2", "f", 1, hex));
-    assert_false(wx_push_signature_ok("u", "1", "2", "e", 1, hex));
-    assert_false(wx_push_signature_ok("t", "1", "2", NULL, 0, hex));
-    assert_false(wx_push_signature_ok("t", "1", "2", "e", 1, NULL));
-    assert_false(wx_push_signature_ok("t", "1", "2", "e", 1, ""));
+    assert_int_equal(wx_push_signature_check("t", "1", "2", "f", 1, hex), WX_ENVELOPE_SIGNATURE);
+    assert_int_equal(wx_push_signature_check("u", "1", "2", "e", 1, hex), WX_ENVELOPE_SIGNATURE);
+    assert_int_equal(wx_push_signature_check("t", "1", "2", NULL, 0, hex), WX_ENVELOPE_SIGNATURE);
+    assert_int_equal(wx_push_signature_check("t", "1", "2", "e", 1, NULL), WX_ENVELOPE_SIGNATURE);
+    assert_int_equal(wx_push_signature_check("t", "1", "2", "e", 1, ""), WX_ENVELOPE_SIGNATURE);
     hex[39] = '\0';
-    assert_false(wx_push_signature_ok("t", "1", "2", "e", 1, hex));
-    assert_false(wx_push_signature_ok(NULL, "1", "2", "e", 1, hex));
+    assert_int_equal(wx_push_signature_check("t", "1", "2", "e", 1, hex), WX_ENVELOPE_SIGNATURE);
+    assert_int_equal(wx_push_signature_check(NULL, "1", "2", "e", 1, hex), WX_ENVELOPE_SIGNATURE);
     /* sha1("12t") */
     assert_true(wx_push_signature("t", "2", "1", NULL, 0, hex));
     assert_string_equal(hex, "725669708c14d5b08cc886e941be604363f42cf5");

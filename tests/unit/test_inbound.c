@@ -667,9 +667,10 @@ static void open_reply(const char *reply, const char *key_text, wx_xml *inner)
     assert_int_equal(wx_xml_parse(NULL, reply, strlen(reply), &outer), WX_XML_OK);
     const char *encrypt = wx_xml_get(&outer, "Encrypt");
     assert_non_null(encrypt);
-    assert_true(wx_push_signature_ok(FIXTURE_PUSH_TOKEN, wx_xml_get(&outer, "TimeStamp"),
-                                     wx_xml_get(&outer, "Nonce"), encrypt, strlen(encrypt),
-                                     wx_xml_get(&outer, "MsgSignature")));
+    assert_int_equal(wx_push_signature_check(FIXTURE_PUSH_TOKEN, wx_xml_get(&outer, "TimeStamp"),
+                                             wx_xml_get(&outer, "Nonce"), encrypt, strlen(encrypt),
+                                             wx_xml_get(&outer, "MsgSignature")),
+                     WX_ENVELOPE_OK);
     assert_true(wx_encoding_aes_key_decode(key_text, strlen(key_text), key));
     assert_int_equal(wx_envelope_open(key, FIXTURE_COMPONENT, encrypt, strlen(encrypt), &plain),
                      WX_ENVELOPE_OK);

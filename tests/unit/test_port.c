@@ -3,7 +3,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <wxtp/clock.h>
 
@@ -129,6 +131,41 @@ static void key_content(void **state)
     }
 }
 
+/* In a child, where nobody has asked for it before. */
+static int ask_without_descriptors(void)
+{
+    const wxtp_clock *clock = wxtp_clock_system();
+    struct rlimit few;
+    struct rlimit none;
+    if (getrlimit(RLIMIT_NOFILE, &few) != 0) {
+        return 1;
+    }
+    none = (struct rlimit){.rlim_cur = 0, .rlim_max = few.rlim_max};
+    if (setrlimit(RLIMIT_NOFILE, &none) != 0 || clock->boot_id(clock->user)[0] != '\0') {
+        return 2;
+    }
+    if (setrlimit(RLIMIT_NOFILE, &few) != 0) {
+        return 1;
+    }
+    const char *id = clock->boot_id(clock->user);
+    return id[0] == '\0' || strcmp(id, "unknown") == 0 ? 3 : 0;
+}
+
+/* Its leases would be free to all others if it called this boot something else than they do. */
+static void I1_a_boot_id_that_cannot_be_read_now_is_read_later(void **state)
+{
+    (void)state;
+    int status = 0;
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        _exit(ask_without_descriptors());
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void system_clock(void **state)
 {
     (void)state;
@@ -150,6 +187,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(key_round_trip, make_place, remove_place),
         cmocka_unit_test_setup_teardown(key_is_private, make_place, remove_place),
         cmocka_unit_test_setup_teardown(key_content, make_place, remove_place),
+        cmocka_unit_test(I1_a_boot_id_that_cannot_be_read_now_is_read_later),
         cmocka_unit_test(system_clock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

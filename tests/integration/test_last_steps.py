@@ -274,7 +274,7 @@ class Pushes(Case):
 
         def recover(run, ran):
             taken = run.has("push.applying", "store.committed")
-            answered = run.has("code.intent_written", "store.begun")  # the call's record comes first
+            answered = run.has("code.intent_written", "code.answered")
             installed = run.has("code.storing", "store.committed")
             self.assertEqual(len(self.sim.journal(path=CODE)) - self.asked, int(answered))
             again = self.scene.push(self.order)

@@ -51,18 +51,25 @@ static void every_documented_errcode(void **state)
         {61005, WX_ERRCODE_TICKET, WXTP_ERR_TICKET},
         {61006, WX_ERRCODE_TICKET, WXTP_ERR_TICKET},
         {41030, WX_ERRCODE_OPENID_REFUSED, WXTP_ERR_WECHAT},
+        {43004, WX_ERRCODE_OPENID_REFUSED, WXTP_ERR_WECHAT},
+        {43005, WX_ERRCODE_OPENID_REFUSED, WXTP_ERR_WECHAT},
+        {43019, WX_ERRCODE_OPENID_REFUSED, WXTP_ERR_WECHAT},
+        {46004, WX_ERRCODE_OPENID_REFUSED, WXTP_ERR_WECHAT},
         {99999, WX_ERRCODE_UNKNOWN, WXTP_ERR_WECHAT},
         {INT64_MIN, WX_ERRCODE_UNKNOWN, WXTP_ERR_WECHAT},
     };
     for (size_t at = 0; at < COUNT(rows); at++) {
         const wx_errcode *row = wx_errcode_find(rows[at].errcode);
         assert_int_equal(row->class_, rows[at].class_);
+        assert_int_equal(row->errcode, row->class_ == WX_ERRCODE_UNKNOWN ? 0 : rows[at].errcode);
         assert_int_equal(wx_errcode_status(row->class_), rows[at].status);
         assert_true(strlen(row->meaning) > 0);
         assert_true(row->class_ == WX_ERRCODE_OK || strlen(row->hint) > 0);
     }
+    assert_int_equal(wx_errcode_status((wx_errcode_class)99), WXTP_ERR_WECHAT);
     int count = 0;
     const wx_errcode *all = wx_errcode_all(&count);
+    assert_int_equal(count, COUNT(rows) - 2); /* but for the two unknown ones */
     for (int at = 0; at < count; at++) {
         assert_ptr_equal(wx_errcode_find(all[at].errcode), &all[at]);
         assert_int_not_equal(all[at].class_, WX_ERRCODE_UNKNOWN);

@@ -135,6 +135,39 @@ static void signatures(void **state)
     assert_string_equal(hex, "725669708c14d5b08cc886e941be604363f42cf5");
 }
 
+static void assert_signed(const char *token, const char *timestamp, const char *nonce, const char *extra,
+                          const char *joined)
+{
+    unsigned char digest[20];
+    char wanted[41];
+    char hex[41];
+    assert_int_equal(EVP_Digest(joined, strlen(joined), digest, NULL, EVP_sha1(), NULL), 1);
+    for (size_t at = 0; at < sizeof(digest); at++) {
+        snprintf(wanted + 2 * at, 3, "%02x", (unsigned)digest[at]);
+    }
+    assert_true(wx_push_signature(token, timestamp, nonce, extra, strlen(extra), hex));
+    assert_string_equal(hex, wanted);
+}
+
+/* As strcmp orders: byte by byte, what another begins with before it, none before all. */
+static void i8_signed_parts_are_joined_in_the_order_of_their_bytes(void **state)
+{
+    (void)state;
+    assert_signed("ab", "a", "b", "aba", "aababab");
+    assert_signed("a", "ab", "abc", "abca", "aababcabca");
+    assert_signed("abca", "abc", "ab", "a", "aababcabca");
+    assert_signed("", "b", "", "a", "ab");
+    assert_signed("b", "", "a", "", "ab");
+    assert_signed("d", "c", "b", "a", "abcd");
+    assert_signed("x", "x", "xy", "x", "xxxxy");
+    assert_signed("z", "Z", "9", "~", "9Zz~");
+    char hex[41] = "untouched";
+    assert_false(wx_push_signature(NULL, "1", "2", "e", 1, hex));
+    assert_false(wx_push_signature("t", NULL, "2", "e", 1, hex));
+    assert_false(wx_push_signature("t", "1", NULL, "e", 1, hex));
+    assert_string_equal(hex, "untouched");
+}
+
 /* Encrypts bytes as they are, for envelopes that no honest sealer makes. */
 static void encrypt_raw(const unsigned char *key, const unsigned char *bytes, size_t len, wx_buf *base64)
 {
@@ -152,7 +185,7 @@ static void encrypt_raw(const unsigned char *key, const unsigned char *bytes, si
     assert_true(wx_base64_encode(base64, out, len));
 }
 
-static wx_envelope_fault open_raw(const unsigned char *bytes, size_t len)
+static wx_envelope_fault open_raw_for(const char *appid, const unsigned char *bytes, size_t len)
 {
     static const unsigned char key[32] = {1, 2, 3};
     WX_AUTO_BUF base64;
@@ -160,9 +193,14 @@ static wx_envelope_fault open_raw(const unsigned char *bytes, size_t len)
     wx_buf_init(&base64, NULL, 4096);
     wx_buf_init(&plain, NULL, 4096);
     encrypt_raw(key, bytes, len, &base64);
-    wx_envelope_fault fault = wx_envelope_open(key, "wx1", base64.data, base64.len, &plain);
+    wx_envelope_fault fault = wx_envelope_open(key, appid, base64.data, base64.len, &plain);
     assert_true(fault == WX_ENVELOPE_OK || plain.len == 0);
     return fault;
+}
+
+static wx_envelope_fault open_raw(const unsigned char *bytes, size_t len)
+{
+    return open_raw_for("wx1", bytes, len);
 }
 
 static void malformed_envelopes(void **state)
@@ -204,6 +242,69 @@ static void malformed_envelopes(void **state)
     assert_int_equal(open_raw(broken, 16), WX_ENVELOPE_PADDING);
     memset(broken, 32, 32);
     assert_int_equal(open_raw(broken, 32), WX_ENVELOPE_PADDING);
+}
+
+/* The shortest there is, and one byte less; the longest padding, and one byte more. */
+static void i8_bounds_of_length_and_padding(void **state)
+{
+    (void)state;
+    unsigned char bytes[64] = {0};
+    memset(bytes + 20, 12, 12);
+    assert_int_equal(open_raw_for("", bytes, 32), WX_ENVELOPE_OK);
+    assert_int_equal(open_raw_for("x", bytes, 32), WX_ENVELOPE_APPID);
+    memset(bytes + 19, 13, 13);
+    assert_int_equal(open_raw_for("", bytes, 32), WX_ENVELOPE_LENGTH);
+    memset(bytes, 0, sizeof(bytes));
+    memset(bytes + 32, 32, 32);
+    bytes[19] = 12;
+    assert_int_equal(open_raw_for("", bytes, 64), WX_ENVELOPE_OK);
+    bytes[19] = 11;
+    memset(bytes + 31, 33, 33);
+    assert_int_equal(open_raw_for("", bytes, 64), WX_ENVELOPE_PADDING);
+    /* One byte of padding alone. */
+    memset(bytes, 0, 32);
+    bytes[19] = 11;
+    bytes[31] = 1;
+    assert_int_equal(open_raw_for("", bytes, 32), WX_ENVELOPE_OK);
+    bytes[31] = 0;
+    assert_int_equal(open_raw_for("", bytes, 32), WX_ENVELOPE_PADDING);
+}
+
+/* Each byte of the length counts; what stands in the buffer stays; and its room is the message's to the byte.
+ */
+static void long_messages_both_ways(void **state)
+{
+    (void)state;
+    static const unsigned char key[32] = {5};
+    static const size_t lengths[] = {1, 0x102, 0x10203, 0x1010305};
+    for (size_t at = 0; at < sizeof(lengths) / sizeof(lengths[0]); at++) {
+        const size_t len = lengths[at];
+        char *message = malloc(len + 1);
+        assert_non_null(message);
+        for (size_t i = 0; i < len; i++) {
+            message[i] = (char)('a' + i % 23);
+        }
+        WX_AUTO_BUF sealed;
+        WX_AUTO_BUF plain;
+        WX_AUTO_BUF small;
+        wx_buf_init(&sealed, NULL, 2 * len + 4096);
+        wx_buf_init(&plain, NULL, len + 4);
+        wx_buf_init(&small, NULL, len + 3); /* a byte too few */
+        assert_true(wx_buf_text(&plain, "kept") && wx_buf_text(&small, "kept"));
+        assert_true(wx_envelope_seal(key, "wx1", message, len, NULL, &sealed));
+        assert_int_equal(wx_envelope_open(key, "wx1", sealed.data, sealed.len, &plain), WX_ENVELOPE_OK);
+        assert_int_equal(plain.len, len + 4);
+        assert_memory_equal(plain.data, "kept", 4);
+        assert_true(memcmp(plain.data + 4, message, len) == 0);
+        assert_int_equal(wx_envelope_open(key, "wx1", sealed.data, sealed.len, &small), WX_ENVELOPE_LENGTH);
+        assert_string_equal(wx_buf_str(&small), "kept");
+        assert_false(small.failed);
+        free(message);
+    }
+    WX_AUTO_BUF none;
+    wx_buf_init(&none, NULL, 64);
+    assert_false(wx_envelope_seal(key, "wx1", "x", (size_t)1 << 30, NULL, &none));
+    assert_false(none.failed);
 }
 
 static void malformed_texts(void **state)
@@ -254,6 +355,7 @@ static void out_of_memory(void **state)
             wx_envelope_fault fault = wx_envelope_open(key, "wx1", sealed.data, sealed.len, &plain);
             assert_true(fault == WX_ENVELOPE_OK || fault == WX_ENVELOPE_NOMEM);
             done = fault == WX_ENVELOPE_OK;
+            assert_int_equal(plain.len, done ? 5 : 0);
         }
         wx_buf_free(&sealed);
         wx_buf_free(&plain);
@@ -269,9 +371,15 @@ static void out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(vectors_both_ways), cmocka_unit_test(key_forms),
-        cmocka_unit_test(signatures),        cmocka_unit_test(malformed_envelopes),
-        cmocka_unit_test(malformed_texts),   cmocka_unit_test(out_of_memory),
+        cmocka_unit_test(vectors_both_ways),
+        cmocka_unit_test(key_forms),
+        cmocka_unit_test(signatures),
+        cmocka_unit_test(malformed_envelopes),
+        cmocka_unit_test(malformed_texts),
+        cmocka_unit_test(out_of_memory),
+        cmocka_unit_test(i8_signed_parts_are_joined_in_the_order_of_their_bytes),
+        cmocka_unit_test(i8_bounds_of_length_and_padding),
+        cmocka_unit_test(long_messages_both_ways),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -256,6 +256,216 @@ static void I6_hints_name_the_remedy(void **state)
     assert_non_null(strstr(hint, "tenant reconnect " APPID));
 }
 
+static void I6_any_one_of_the_sets_of_an_api_will_do(void **state)
+{
+    fixture *fx = *state;
+    static const struct {
+        int sets[WX_API_SETS_MAX];
+        const char *granted;
+        bool passes;
+    } cases[] = {
+        {{0}, "", true},
+        {{5}, "2", false},
+        {{5}, "5", true},
+        {{1}, "2", false},
+        {{1}, "1", true},
+        {{1, 2, 3, 4, 5, 6, 7, 8}, "8", true},
+        /* What stands behind the last set in memory is none: here flags that are all 1. */
+        {{1, 2, 3, 4, 5, 6, 7, 8}, "16843009", false},
+    };
+    char hint[WX_HINT_MAX];
+    wx_api api = *unblacklist(fx);
+    api.official_accounts_only = api.certified_only = api.cloud = api.repeat_safe = true;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        wxtp_tenant_row row = fixture_service_account(fx, APPID);
+        row.permission_sets = cases[i].granted;
+        memcpy(api.permission_sets, cases[i].sets, sizeof api.permission_sets);
+        const char *reason = judge(fx, &row, &api, hint);
+        if (cases[i].passes) {
+            assert_null(reason);
+        } else {
+            assert_string_equal(reason, "permission_set_missing");
+        }
+    }
+    assert_non_null(strstr(hint, " 1 or 2 or 3 or 4 or 5 or 6 or 7 or 8:"));
+}
+
+static void I6_a_hint_names_as_many_sets_as_fit(void **state)
+{
+    fixture *fx = *state;
+    char hint[WX_HINT_MAX];
+    wxtp_tenant_row row = fixture_service_account(fx, APPID);
+    row.permission_sets = "";
+    wx_api api = *unblacklist(fx);
+    const int full[WX_API_SETS_MAX] = {1000000000, 1000000001, 1000000002, 100000, 7};
+    memcpy(api.permission_sets, full, sizeof full);
+    assert_string_equal(judge(fx, &row, &api, hint), "permission_set_missing");
+    assert_non_null(strstr(hint, " 1000000000 or 1000000001 or 1000000002 or 100000:"));
+    api.permission_sets[3] = 10000; /* a character less: one more is named */
+    assert_string_equal(judge(fx, &row, &api, hint), "permission_set_missing");
+    assert_non_null(strstr(hint, " 1000000000 or 1000000001 or 1000000002 or 10000 or 7:"));
+}
+
+static void I11_a_hint_that_does_not_fit_is_cut(void **state)
+{
+    fixture *fx = *state;
+    struct {
+        char hint[WX_HINT_MAX];
+        char behind[WX_HINT_MAX];
+    } room;
+    char appid[400] = "";
+    wxtp_tenant_row row = fixture_service_account(fx, appid);
+    row.status = WXTP_TENANT_UNAUTHORIZED;
+    for (size_t len = 0; len < sizeof appid - 1; len++) {
+        memset(appid, 'a', len);
+        memset(&room, '#', sizeof room);
+        assert_string_equal(judge(fx, &row, unblacklist(fx), room.hint), "unauthorized");
+        const size_t whole =
+            strlen("Have the merchant authorize the platform again (wxtp-admin tenant reconnect ); "
+                   "if it has, run `wxtp-admin tenant sync `.") +
+            2 * len;
+        assert_int_equal(strnlen(room.hint, sizeof room.hint), whole < WX_HINT_MAX ? whole : WX_HINT_MAX - 1);
+        for (size_t at = 0; at < sizeof room.behind; at++) {
+            assert_int_equal(room.behind[at], '#');
+        }
+    }
+}
+
+static void I6_an_authorizer_of_unread_profile_is_not_certified(void **state)
+{
+    fixture *fx = *state;
+    char hint[WX_HINT_MAX];
+    wxtp_tenant_row row = fixture_service_account(fx, APPID);
+    row.profile_ms = 0;
+    assert_string_equal(judge(fx, &row, unblacklist(fx), hint), "not_certified");
+}
+
+/* One that ends later than its interval allows was written by a clock that has been set back since. */
+static void I13_a_hold_stands_for_its_interval_at_most(void **state)
+{
+    (void)state;
+    wxtp_hold_row hold = {.until_ms = 1000};
+    assert_true(wx_hold_stands(&hold, 999));
+    assert_true(wx_hold_stands(&hold, 0));
+    assert_false(wx_hold_stands(&hold, 1000));
+    hold.interval_ms = 100;
+    assert_true(wx_hold_stands(&hold, 900));
+    assert_false(wx_hold_stands(&hold, 899));
+    hold.interval_ms = 1;
+    assert_false(wx_hold_stands(&hold, 900));
+    assert_true(wx_hold_stands(&hold, 999));
+}
+
+static const char *look(fixture *fx)
+{
+    WX_AUTO_TENANT *tenant = fixture_tenant(fx, FIXTURE_COMPONENT, APPID);
+    wx_err err = {0};
+    const char *reason = NULL;
+    char hint[WX_HINT_MAX];
+    assert_int_equal(wx_gate_look(fx->core, tenant, unblacklist(fx), &reason, hint, &err), WXTP_OK);
+    return reason;
+}
+
+static void put_hold(fixture *fx, const char *call, wxtp_hold_kind kind, int64_t errcode, int64_t lasts_ms)
+{
+    WX_AUTO_SCOPE scope = {0};
+    wx_err err = {0};
+    const wxtp_hold_row hold = {.platform = FIXTURE_COMPONENT,
+                                .appid = APPID,
+                                .call = call,
+                                .kind = kind,
+                                .errcode = errcode,
+                                .since_ms = fake_clock_wall(&fx->clock),
+                                .until_ms = fake_clock_wall(&fx->clock) + lasts_ms,
+                                .interval_ms = lasts_ms};
+    assert_int_equal(wx_scope_begin(&scope, fx->core, WXTP_TX_WRITE, &err), WXTP_OK);
+    assert_int_equal(wx_ops(fx->core)->hold_put(scope.tx, &hold), WXTP_OK);
+    assert_int_equal(wx_scope_commit(&scope, &err), WXTP_OK);
+}
+
+/* Of the holds of one call and of all calls the one counts that ends last; where they end together, the
+ * call's own. */
+static void I6_a_hold_of_every_call_counts_too(void **state)
+{
+    fixture *fx = *state;
+    wxtp_tenant_row row = fixture_service_account(fx, APPID);
+    fixture_put_tenant(fx, &row);
+    assert_null(look(fx));
+    put_hold(fx, "", WXTP_HOLD_QUOTA, 45009, HOUR_MS);
+    assert_string_equal(look(fx), "quota_exhausted");
+    put_hold(fx, "", WXTP_HOLD_REFUSED, 50002, MINUTE_MS);
+    assert_string_equal(look(fx), "account_not_active");
+    put_hold(fx, "batchUnblacklist", WXTP_HOLD_REFUSED, 48001, MINUTE_MS);
+    assert_string_equal(look(fx), "refused_by_wechat");
+    put_hold(fx, "", WXTP_HOLD_REFUSED, 50002, MINUTE_MS + 1);
+    assert_string_equal(look(fx), "account_not_active");
+    fake_clock_advance(&fx->clock, MINUTE_MS + 1);
+    assert_string_equal(look(fx), "quota_exhausted");
+}
+
+static wxtp_hold_kind failing_kind;
+
+static wxtp_status hold_get_fails(wxtp_tx *tx, const char *platform, const char *appid, const char *call,
+                                  wxtp_hold_kind kind, wxtp_hold_row *row)
+{
+    (void)tx, (void)platform, (void)appid, (void)call, (void)row;
+    return kind == failing_kind ? WXTP_ERR_STORE : WXTP_ERR_NOT_FOUND;
+}
+
+static wxtp_status begin_fails(wxtp_store *store, wxtp_tx_mode mode, wxtp_tx **tx)
+{
+    (void)store, (void)mode;
+    *tx = NULL;
+    return WXTP_ERR_STORE;
+}
+
+static void I6_no_yes_while_the_store_fails(void **state)
+{
+    fixture *fx = *state;
+    wxtp_tenant_row row = fixture_service_account(fx, APPID);
+    fixture_put_tenant(fx, &row);
+    WX_AUTO_TENANT *tenant = fixture_tenant(fx, FIXTURE_COMPONENT, APPID);
+    const struct wxtp_store_ops *sound = fx->core->store->ops;
+    struct wxtp_store_ops failing = *sound;
+    failing.hold_get = hold_get_fails;
+    fx->core->store->ops = &failing;
+    for (int kind = WXTP_HOLD_REFUSED; kind <= WXTP_HOLD_QUOTA; kind++) {
+        wx_err err = {0};
+        const char *reason = NULL;
+        char hint[WX_HINT_MAX];
+        failing_kind = (wxtp_hold_kind)kind;
+        assert_int_equal(wx_gate_look(fx->core, tenant, unblacklist(fx), &reason, hint, &err),
+                         WXTP_ERR_STORE);
+        assert_non_null(strstr(err.message, "read the refusals kept"));
+    }
+    failing = *sound;
+    failing.begin = begin_fails;
+    wx_err err = {0};
+    const char *reason = NULL;
+    char hint[WX_HINT_MAX];
+    assert_int_equal(wx_gate_look(fx->core, tenant, unblacklist(fx), &reason, hint, &err), WXTP_ERR_STORE);
+    assert_non_null(strstr(err.message, "begin a transaction"));
+    fx->core->store->ops = sound;
+    assert_int_equal(wx_gate_look(fx->core, NULL, unblacklist(fx), &reason, hint, &err), WXTP_OK);
+    assert_string_equal(reason, "unknown_tenant");
+}
+
+static void I6_an_api_for_every_account_asks_for_no_kind_and_no_certificate(void **state)
+{
+    fixture *fx = *state;
+    char hint[WX_HINT_MAX];
+    wx_api api = *unblacklist(fx);
+    api.official_accounts_only = api.certified_only = false;
+    wxtp_tenant_row row = fixture_service_account(fx, APPID);
+    row.verify_type = -1;
+    for (int account = WXTP_ACCOUNT_UNKNOWN; account <= WXTP_ACCOUNT_OTHER; account++) {
+        row.account = (wxtp_account)account;
+        assert_null(judge(fx, &row, &api, hint));
+    }
+    api.certified_only = true;
+    assert_string_equal(judge(fx, &row, &api, hint), "not_certified");
+}
+
 /* ---- Before a call ---- */
 
 static wxtp_status pass(fixture *fx, wx_err *err)
@@ -695,6 +905,14 @@ int main(void)
         T(I6_an_unknown_tenant_is_told_first),
         T(I6_holds_are_told_after_the_facts),
         T(I6_hints_name_the_remedy),
+        T(I6_any_one_of_the_sets_of_an_api_will_do),
+        T(I6_a_hint_names_as_many_sets_as_fit),
+        T(I11_a_hint_that_does_not_fit_is_cut),
+        T(I6_an_authorizer_of_unread_profile_is_not_certified),
+        T(I13_a_hold_stands_for_its_interval_at_most),
+        T(I6_a_hold_of_every_call_counts_too),
+        T(I6_no_yes_while_the_store_fails),
+        T(I6_an_api_for_every_account_asks_for_no_kind_and_no_certificate),
         T(I6_an_unknown_appid_asks_nothing),
         T(I6_a_fresh_word_is_given_without_asking),
         T(I6_stale_no_is_read_again),

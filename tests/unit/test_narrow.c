@@ -95,6 +95,56 @@ static void refused_for_another_reason(void **state)
     assert_int_equal(wx_narrow_next(marks, 0, chosen), 0);
 }
 
+/* The example of docs/ARCHITECTURE.md, step by step. */
+static void i7_a_search_goes_as_documented(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *called;
+        wx_narrow_outcome outcome;
+        const char *marks;
+    } steps[] = {
+        {"####################", WX_NARROW_BAD, "????????????????????"},
+        {"##########          ", WX_NARROW_DONE, "++++++++++??????????"},
+        {"          #####     ", WX_NARROW_BAD, "++++++++++?????....."},
+        {"          ##        ", WX_NARROW_DONE, "++++++++++++???....."},
+        {"            #       ", WX_NARROW_DONE, "+++++++++++++??....."},
+        {"             #      ", WX_NARROW_BAD, "+++++++++++++x......"},
+        {"              ######", WX_NARROW_DONE, "+++++++++++++x++++++"},
+    };
+    char marks[BATCH];
+    bool chosen[BATCH];
+    memset(marks, WX_MARK_UNTESTED, BATCH);
+    for (size_t step = 0; step < sizeof(steps) / sizeof(steps[0]); step++) {
+        (void)wx_narrow_next(marks, BATCH, chosen);
+        for (size_t at = 0; at < BATCH; at++) {
+            assert_int_equal(chosen[at], steps[step].called[at] == '#');
+        }
+        wx_narrow_apply(marks, BATCH, chosen, steps[step].outcome);
+        assert_memory_equal(marks, steps[step].marks, BATCH);
+    }
+}
+
+/* From two bad ones on suspects go singly, and a single refusal explains no other. */
+static void i7_from_two_bad_ones_on_suspicion_stays(void **state)
+{
+    (void)state;
+    bool chosen[5];
+    char two[5] = {'x', 'x', '?', '?', '.'};
+    assert_int_equal(wx_narrow_next(two, 5, chosen), 1);
+    wx_narrow_apply(two, 5, chosen, WX_NARROW_BAD);
+    assert_memory_equal(two, "xxx?.", 5);
+    char one[5] = {'x', '?', '?', '?', '.'};
+    assert_int_equal(wx_narrow_next(one, 5, chosen), 1);
+    wx_narrow_apply(one, 5, chosen, WX_NARROW_BAD);
+    assert_memory_equal(one, "xx...", 5);
+    /* Whichever was called, also the last. */
+    char last[5] = {'?', '?', '?', '?', '?'};
+    const bool only_last[5] = {[4] = true};
+    wx_narrow_apply(last, 5, only_last, WX_NARROW_BAD);
+    assert_memory_equal(last, "....x", 5);
+}
+
 /* Any mix of outcomes ends with nothing pending, from any marks. */
 static void any_outcomes_end(void **state)
 {
@@ -120,6 +170,8 @@ static void any_outcomes_end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(i7_a_search_goes_as_documented),
+        cmocka_unit_test(i7_from_two_bad_ones_on_suspicion_stays),
         cmocka_unit_test(i7_bounds_for_every_mix),
         cmocka_unit_test(refused_for_another_reason),
         cmocka_unit_test(any_outcomes_end),

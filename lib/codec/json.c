@@ -69,7 +69,8 @@ static bool blank(char c)
  */
 static bool memory_for(size_t len)
 {
-    void *volatile probe = malloc(PROBE_LEAST + PROBE_TIMES * len);
+    void *volatile probe =
+        calloc(1, PROBE_LEAST + PROBE_TIMES * len); /* others may have left secrets there */
     const bool got = probe != NULL;
     free(probe);
     return got;

@@ -14,7 +14,14 @@
 #include "port/quiet.h"
 #include "port/watch.h"
 
-enum { HEADERS_MAX = 64 << 10, SLICE_MS = 1000, LAST_LOOKS = 256, QUIET_LOOKS = 3, IDLE_MAX = 4096 };
+enum {
+    HEADERS_MAX = 64 << 10,
+    SLICE_MS = 1000,
+    LAST_LOOKS = 256,
+    QUIET_LOOKS = 3,
+    LOOKS_MIN = 8,
+    IDLE_MAX = 4096
+};
 
 /* An easy handle, and the transfer that it carries. */
 typedef struct transfer {
@@ -49,6 +56,7 @@ struct wx_http_curl {
     wx_watch *watch;
     long timer_ms; /* when libcurl wants to be called though no socket is ready; -1: not */
     int64_t timer_due_ms;
+    size_t under_way;
     transfer *first, *last; /* under way, the earliest deadline first */
     transfer **idle;
     size_t idle_count, idle_max;
@@ -353,12 +361,22 @@ static void enlist(wx_http_curl *self, transfer *t)
     t->next = before ? before->next : self->first;
     *(before ? &before->next : &self->first) = t;
     *(t->next ? &t->next->previous : &self->last) = t;
+    self->under_way++;
 }
 
 static void delist(wx_http_curl *self, transfer *t)
 {
     *(t->previous ? &t->previous->next : &self->first) = t->next;
     *(t->next ? &t->next->previous : &self->last) = t->previous;
+    self->under_way--;
+}
+
+/* How many sockets are looked at before what they brought is worked on: a quarter, so that there is work in
+ * every stage. */
+static size_t looks_at_once(const wx_http_curl *self)
+{
+    const size_t quarter = self->under_way / 4;
+    return quarter < LOOKS_MIN ? LOOKS_MIN : quarter < WX_WATCH_MAX ? quarter : WX_WATCH_MAX;
 }
 
 /* ---- What became of it ---- */
@@ -584,7 +602,7 @@ static void poll_once(void *user, int64_t wait_ms)
     /* In slices, because the clock may be another than the one that libcurl goes by. */
     wait_ms = wait_ms < 0 ? 0 : wait_ms < SLICE_MS ? wait_ms : SLICE_MS;
     wx_watch_event events[WX_WATCH_MAX];
-    const size_t count = wx_watch_wait(self->watch, events, (int)wait_ms);
+    const size_t count = wx_watch_wait(self->watch, events, looks_at_once(self), (int)wait_ms);
     for (size_t at = 0; at < count; at++) {
         look(self, events[at].fd, events[at].what);
     }

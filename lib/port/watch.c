@@ -149,10 +149,11 @@ static unsigned what_of(uint32_t events)
            (events & (EPOLLERR | EPOLLHUP) ? WX_WATCH_ERR : 0U);
 }
 
-size_t wx_watch_wait(wx_watch *watch, wx_watch_event events[WX_WATCH_MAX], int wait_ms)
+size_t wx_watch_wait(wx_watch *watch, wx_watch_event events[WX_WATCH_MAX], size_t most, int wait_ms)
 {
     struct epoll_event ready[WX_WATCH_MAX];
-    const int found = epoll_wait(watch->epoll, ready, WX_WATCH_MAX, wait_ms);
+    assert(most > 0 && most <= WX_WATCH_MAX);
+    const int found = epoll_wait(watch->epoll, ready, (int)most, wait_ms);
     size_t count = 0;
     for (int at = 0; at < found; at++) {
         const int fd = ready[at].data.fd;

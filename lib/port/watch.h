@@ -9,7 +9,7 @@
 
 typedef struct wx_watch wx_watch;
 
-enum { WX_WATCH_IN = 1, WX_WATCH_OUT = 2, WX_WATCH_ERR = 4, WX_WATCH_MAX = 8 };
+enum { WX_WATCH_IN = 1, WX_WATCH_OUT = 2, WX_WATCH_ERR = 4, WX_WATCH_MAX = 256 };
 
 typedef struct wx_watch_event {
     int fd;
@@ -27,9 +27,9 @@ int wx_watch_close(wx_watch *watch, int fd);
 /* `what` from now on; 0: nothing. False when it cannot be watched. */
 bool wx_watch_want(wx_watch *watch, int fd, unsigned what);
 
-/* At most WX_WATCH_MAX of those that are ready, so that what they bring can be worked on while others are
- * looked at. Waits at most `wait_ms`. */
-size_t wx_watch_wait(wx_watch *watch, wx_watch_event events[WX_WATCH_MAX], int wait_ms);
+/* At most `most` (of 1 to WX_WATCH_MAX) of those that are ready, so that what they bring can be worked on
+ * while others are looked at. Waits at most `wait_ms`. */
+size_t wx_watch_wait(wx_watch *watch, wx_watch_event events[WX_WATCH_MAX], size_t most, int wait_ms);
 
 /* Ends the wait under way, or the next. From any thread. */
 void wx_watch_wake(wx_watch *watch);

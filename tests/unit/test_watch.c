@@ -35,7 +35,7 @@ static void pair_close(pair *p)
 static unsigned told(const pair *p)
 {
     wx_watch_event events[WX_WATCH_MAX];
-    const size_t count = wx_watch_wait(p->watch, events, AT_ONCE);
+    const size_t count = wx_watch_wait(p->watch, events, WX_WATCH_MAX, AT_ONCE);
     assert_true(count <= 1);
     if (count == 1) {
         assert_int_equal(events[0].fd, p->here);
@@ -123,7 +123,7 @@ static void i12_a_child_with_the_socket_does_not_make_it_spin(void **state)
     assert_true(wx_watch_adopt(p.watch, p.here)); /* the next one with that number */
     p.here = dup(p.there);
     assert_true(wx_watch_want(p.watch, p.here, WX_WATCH_IN));
-    const size_t told_of = wx_watch_wait(p.watch, events, AT_ONCE);
+    const size_t told_of = wx_watch_wait(p.watch, events, WX_WATCH_MAX, AT_ONCE);
     assert_int_equal(kill(child, SIGKILL), 0);
     assert_int_equal(waitpid(child, NULL, 0), child);
     assert_int_equal(told_of, 0);
@@ -139,7 +139,7 @@ static void a_wake_ends_the_next_wait(void **state)
     for (int round = 0; round < 3; round++) {
         wx_watch_wake(p.watch);
         wx_watch_wake(p.watch);
-        assert_int_equal(wx_watch_wait(p.watch, events, LONG_MS), 0);
+        assert_int_equal(wx_watch_wait(p.watch, events, WX_WATCH_MAX, LONG_MS), 0);
         assert_int_equal(told(&p), 0);
     }
     pair_close(&p);

@@ -108,12 +108,7 @@ static int list_rows(ad_app *app, const wxtp_audit_choice *choice)
     wxtp_status status = wxtp_audit_select(app->platform, choice, (size_t)ad_number(app, OPT_LIMIT, 100),
                                            on_row, &list, &error);
     int code = status == WXTP_OK ? AD_EXIT_OK : ad_fail_take(&app->failure, status, &error);
-    if (code == AD_EXIT_OK || list.opened) {
-        int ended = ad_list_end(&list, NULL);
-        code = code != AD_EXIT_OK ? code : ended;
-    }
-    ad_list_free(&list);
-    return code;
+    return ad_list_close(&list, code, NULL);
 }
 
 /* ---- Following ---- */

@@ -138,23 +138,13 @@ int ad_authorize_url(ad_app *app)
     char *url = NULL;
     int64_t expires_in_s = 0;
     wxtp_error *error = NULL;
-    ad_json json;
 
     wxtp_status status = wxtp_authorize_url(app->platform, uri, ad_given(app, OPT_MOBILE),
                                             (int)ad_number(app, OPT_AUTH_TYPE, 0),
                                             ad_text(app, OPT_BIZ_APPID), &url, &expires_in_s, &error);
     if (status != WXTP_OK)
         return ad_fail_take(&app->failure, status, &error);
-    if (app->json) {
-        ad_json_init(&json, app->out);
-        ad_json_object(&json, NULL);
-        ad_json_string(&json, "url", url);
-        ad_json_int(&json, "expires_in", expires_in_s);
-        ad_json_end_object(&json);
-        ad_json_line_end(&json);
-    } else {
-        fprintf(app->out, "%s\n", url);
-    }
+    ad_print_link(app, NULL, url, expires_in_s);
     wxtp_free(url);
     return AD_EXIT_OK;
 }

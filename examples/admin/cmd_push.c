@@ -44,10 +44,5 @@ int ad_push_list(ad_app *app)
     wxtp_status status = wxtp_push_list(app->platform, ad_text(app, OPT_TENANT), since_ms,
                                         (size_t)ad_number(app, OPT_LIMIT, 100), on_push, &list, &error);
     int code = status == WXTP_OK ? AD_EXIT_OK : ad_fail_take(&app->failure, status, &error);
-    if (code == AD_EXIT_OK || list.opened) {
-        int ended = ad_list_end(&list, NULL);
-        code = code != AD_EXIT_OK ? code : ended;
-    }
-    ad_list_free(&list);
-    return code;
+    return ad_list_close(&list, code, NULL);
 }

@@ -163,12 +163,7 @@ int ad_tenant_list(ad_app *app)
 
     ad_list_init(&p.list, app, "tenants", ad_tenant_headings, AD_TENANT_COLUMNS);
     code = read_pages(app, &p);
-    if (code == AD_EXIT_OK || p.list.opened) {
-        int ended = ad_list_end(&p.list, p.more ? p.last : NULL);
-        code = code != AD_EXIT_OK ? code : ended;
-    }
-    ad_list_free(&p.list);
-    return code;
+    return ad_list_close(&p.list, code, p.more ? p.last : NULL);
 }
 
 int ad_tenant_show(ad_app *app)
@@ -306,7 +301,6 @@ int ad_tenant_reconnect(ad_app *app)
     wxtp_error *error = NULL;
     int64_t expires_in_s = 0;
     char *url = NULL;
-    ad_json json;
 
     wxtp_status status = wxtp_tenant_get(app->platform, appid, &tenant, &error);
     /* A cloud account with the platform's token is the platform's to authorize. */
@@ -322,17 +316,7 @@ int ad_tenant_reconnect(ad_app *app)
                                     0, appid, &url, &expires_in_s, &error);
     if (status != WXTP_OK)
         return ad_fail_take(&app->failure, status, &error);
-    if (app->json) {
-        ad_json_init(&json, app->out);
-        ad_json_object(&json, NULL);
-        ad_json_string(&json, "tenant", appid);
-        ad_json_string(&json, "url", url);
-        ad_json_int(&json, "expires_in", expires_in_s);
-        ad_json_end_object(&json);
-        ad_json_line_end(&json);
-    } else {
-        fprintf(app->out, "%s\n", url);
-    }
+    ad_print_link(app, appid, url, expires_in_s);
     wxtp_free(url);
     return AD_EXIT_OK;
 }

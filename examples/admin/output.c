@@ -256,3 +256,31 @@ void ad_list_free(ad_list *list)
         scols_unref_table(list->table);
     list->table = NULL;
 }
+
+int ad_list_close(ad_list *list, int code, const char *next)
+{
+    if (code == AD_EXIT_OK || list->opened) {
+        int ended = ad_list_end(list, next);
+        code = code != AD_EXIT_OK ? code : ended;
+    }
+    ad_list_free(list);
+    return code;
+}
+
+void ad_print_link(ad_app *app, const char *tenant, const char *url, int64_t expires_in_s)
+{
+    ad_json json;
+
+    if (!app->json) {
+        fprintf(app->out, "%s\n", url);
+        return;
+    }
+    ad_json_init(&json, app->out);
+    ad_json_object(&json, NULL);
+    if (tenant)
+        ad_json_string(&json, "tenant", tenant);
+    ad_json_string(&json, "url", url);
+    ad_json_int(&json, "expires_in", expires_in_s);
+    ad_json_end_object(&json);
+    ad_json_line_end(&json);
+}

@@ -44,5 +44,11 @@ void ad_list_row(ad_list *list, const char *const *cells);
 /* Ends it; `next` NULL: there is no more. Returns an exit code. */
 int ad_list_end(ad_list *list, const char *next);
 void ad_list_free(ad_list *list);
+/* Ends and frees it after `code`; after trouble only where something is printed already. Returns an exit
+ * code. */
+int ad_list_close(ad_list *list, int code, const char *next);
+
+/* A link to authorize by; `tenant` NULL: of nobody in particular. */
+void ad_print_link(ad_app *app, const char *tenant, const char *url, int64_t expires_in_s);
 
 #endif

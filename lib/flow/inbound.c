@@ -66,22 +66,38 @@ static wxtp_status apply_once(wx_core *core, wxtp_push *push, const wx_push_doub
     return status;
 }
 
+/* `push` is set also where it is not authentic, unless there was no memory. */
+static wxtp_status open_it(wx_core *core, const wx_component *component, const char *query, const void *body,
+                           size_t len, wx_push_trace *trace, wxtp_push **push, wx_err *err)
+{
+    *push = wx_alloc(&core->allocator, sizeof(**push));
+    if (!*push) {
+        return wx_fail_nomem(err);
+    }
+    (*push)->core = core;
+    return wx_push_open(core, component, query, body, len, *push, trace, err);
+}
+
+static wxtp_status apply(wx_op *op, const wx_component *component, wxtp_push *push, bool dry, wx_err *err)
+{
+    __attribute__((cleanup(wx_push_doubt_free))) wx_push_doubt doubt = {0};
+    wxtp_status status = wx_push_release_test(op->core, component, push, err);
+    if (status == WXTP_OK) {
+        status = wx_push_ask(op, push, &doubt, err);
+    }
+    return status == WXTP_OK ? apply_once(op->core, push, &doubt, dry, err) : status;
+}
+
 wxtp_status wx_inbound_receive(wx_op *op, const char *query, const void *body, size_t len, wxtp_push **push,
                                wx_err *err)
 {
     wx_core *core = op->core;
     WX_AUTO_COMPONENT component = {0};
-    __attribute__((cleanup(wx_push_doubt_free))) wx_push_doubt doubt = {0};
+    __attribute__((cleanup(push_free_at))) wxtp_push *made = NULL;
     wxtp_status status = wx_component_load(core, &component, err);
-    if (status != WXTP_OK) {
-        return status;
+    if (status == WXTP_OK) {
+        status = open_it(core, &component, query, body, len, NULL, &made, err);
     }
-    __attribute__((cleanup(push_free_at))) wxtp_push *made = wx_alloc(&core->allocator, sizeof(*made));
-    if (!made) {
-        return wx_fail_nomem(err);
-    }
-    made->core = core;
-    status = wx_push_open(core, &component, query, body, len, made, NULL, err);
     if (status != WXTP_OK) {
         return status;
     }
@@ -90,13 +106,7 @@ wxtp_status wx_inbound_receive(wx_op *op, const char *query, const void *body, s
         return wx_fail_nomem(err);
     }
     WX_POINT("push.opened");
-    status = wx_push_release_test(core, &component, made, err);
-    if (status == WXTP_OK) {
-        status = wx_push_ask(op, made, &doubt, err);
-    }
-    if (status == WXTP_OK) {
-        status = apply_once(core, made, &doubt, false, err);
-    }
+    status = apply(op, &component, made, false, err);
     if (status == WXTP_OK) {
         *push = WX_TAKE(made);
     }
@@ -116,31 +126,23 @@ wxtp_status wx_inbound_explain(wx_op *op, const char *query, const void *body, s
 {
     wx_core *core = op->core;
     WX_AUTO_COMPONENT component = {0};
-    __attribute__((cleanup(wx_push_doubt_free))) wx_push_doubt doubt = {0};
+    __attribute__((cleanup(push_free_at))) wxtp_push *made = NULL;
     *told = (wx_push_explanation){.authentic = false};
     wxtp_status status = wx_component_load(core, &component, err);
     if (status != WXTP_OK) {
         return status;
     }
-    __attribute__((cleanup(push_free_at))) wxtp_push *made = wx_alloc(&core->allocator, sizeof(*made));
+    status = open_it(core, &component, query, body, len, &told->trace, &made, err);
     if (!made) {
-        return wx_fail_nomem(err);
+        return status;
     }
-    made->core = core;
-    status = wx_push_open(core, &component, query, body, len, made, &told->trace, err);
     if (is_refusal(status)) {
         told->refusal = *err;
         wx_err_clear(err);
         return WXTP_OK;
     }
     if (status == WXTP_OK) {
-        status = wx_push_release_test(core, &component, made, err);
-    }
-    if (status == WXTP_OK) {
-        status = wx_push_ask(op, made, &doubt, err);
-    }
-    if (status == WXTP_OK) {
-        status = apply_once(core, made, &doubt, true, err);
+        status = apply(op, &component, made, true, err);
     }
     told->authentic = status == WXTP_OK;
     told->applied = made->applied;

@@ -111,6 +111,16 @@ static wxtp_audit_row read_audit(sq_query *q)
     return row;
 }
 
+static wxtp_status each_audit(sq_query *q, bool (*each)(void *, const wxtp_audit_row *), void *user)
+{
+    bool more = true;
+    while (more && sq_next(q)) {
+        wxtp_audit_row row = read_audit(q);
+        more = each(user, &row);
+    }
+    return sq_end(q);
+}
+
 /* By id, which is the order of time. */
 #define LAST(rest)                                                                                           \
     "SELECT * FROM(SELECT " AUDIT " FROM audit WHERE " rest                                                  \
@@ -130,7 +140,6 @@ wxtp_status sq_audit_list(wxtp_tx *tx, const wxtp_audit_filter *filter,
     if (status != WXTP_OK)
         return status;
     sq_query q;
-    bool more = true;
     sq_open(&q, tx, filter->appid != NULL ? of_account : of_all);
     sq_text(&q, filter->platform);
     sq_int(&q, filter->since_ms);
@@ -138,11 +147,7 @@ wxtp_status sq_audit_list(wxtp_tx *tx, const wxtp_audit_filter *filter,
     sq_text(&q, filter->appid);
     sq_int(&q, filter->by_errcode);
     sq_int(&q, filter->errcode);
-    while (more && sq_next(&q)) {
-        wxtp_audit_row row = read_audit(&q);
-        more = each(user, &row);
-    }
-    return sq_end(&q);
+    return each_audit(&q, each, user);
 }
 
 wxtp_status sq_audit_after(wxtp_tx *tx, const char *platform, int64_t after_id, size_t limit,
@@ -152,16 +157,11 @@ wxtp_status sq_audit_after(wxtp_tx *tx, const char *platform, int64_t after_id, 
     if (status != WXTP_OK)
         return status;
     sq_query q;
-    bool more = true;
     sq_open(&q, tx, "SELECT " AUDIT " FROM audit WHERE id>? AND +platform IN(?,'') ORDER BY id LIMIT ?");
     sq_int(&q, after_id);
     sq_text(&q, platform);
     sq_int(&q, limit < INT64_MAX ? (int64_t)limit : INT64_MAX);
-    while (more && sq_next(&q)) {
-        wxtp_audit_row row = read_audit(&q);
-        more = each(user, &row);
-    }
-    return sq_end(&q);
+    return each_audit(&q, each, user);
 }
 
 static wxtp_status one_audit(sq_query *q, wxtp_audit_row *row)

@@ -145,6 +145,17 @@ int fixture_setup_platform(void **state)
     return 0;
 }
 
+int fixture_setup_merchant(void **state, const char *appid)
+{
+    if (fixture_setup_platform(state))
+        return -1;
+    fixture *fx = *state;
+    wxtp_tenant_row row = fixture_service_account(fx, appid);
+    fixture_put_tenant(fx, &row);
+    fixture_put_token(fx, FIXTURE_COMPONENT, appid, "access-1", "refresh-1");
+    return 0;
+}
+
 int fixture_teardown(void **state)
 {
     fixture *fx = *state;

@@ -41,6 +41,8 @@ typedef struct fixture {
 int fixture_setup(void **state);
 /* As above, with FIXTURE_COMPONENT stored, a ticket, and a fresh component token. */
 int fixture_setup_platform(void **state);
+/* As above, with a merchant that the gate lets through, and its token. */
+int fixture_setup_merchant(void **state, const char *appid);
 int fixture_teardown(void **state);
 
 /* Another handle on the same file, as another process would have it. */

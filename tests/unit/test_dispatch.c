@@ -23,13 +23,7 @@ typedef struct tries {
 
 static int setup(void **state)
 {
-    if (fixture_setup_platform(state))
-        return -1;
-    fixture *fx = *state;
-    wxtp_tenant_row row = fixture_service_account(fx, APPID);
-    fixture_put_tenant(fx, &row);
-    fixture_put_token(fx, FIXTURE_COMPONENT, APPID, "access-1", "refresh-1");
-    return 0;
+    return fixture_setup_merchant(state, APPID);
 }
 
 static wxtp_status on_record(void *user, wxtp_tx *tx, const wx_err *error, bool final, wx_err *err)

@@ -26,12 +26,8 @@ static wechat *the_wechat;
 
 static int setup(void **state)
 {
-    if (fixture_setup_platform(state))
+    if (fixture_setup_merchant(state, APPID))
         return -1;
-    fixture *fx = *state;
-    wxtp_tenant_row row = fixture_service_account(fx, APPID);
-    fixture_put_tenant(fx, &row);
-    fixture_put_token(fx, FIXTURE_COMPONENT, APPID, "access-1", "refresh-1");
     the_wechat = calloc(1, sizeof *the_wechat);
     return the_wechat ? 0 : -1;
 }

@@ -8,8 +8,6 @@
     "PRAGMA temp_store=FILE;PRAGMA secure_delete=ON;PRAGMA wal_autocheckpoint=0;"                            \
     "PRAGMA journal_size_limit=8388608;PRAGMA cache_size=-4096;PRAGMA synchronous=FULL"
 
-const char sq_rollback_text[] = "ROLLBACK";
-
 static int busy(void *user, int count)
 {
     (void)count;
@@ -40,7 +38,6 @@ int sq_pragma_int(sqlite3 *db, const char *sql, int64_t *value)
 
 int sq_conn_configure(sq_conn *conn, bool read_only)
 {
-    sqlite3_stmt *rollback;
     int rc = sqlite3_db_config(conn->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     if (rc == SQLITE_OK)
         rc = sqlite3_db_config(conn->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
@@ -48,8 +45,6 @@ int sq_conn_configure(sq_conn *conn, bool read_only)
         rc = sq_exec(conn->db, PRAGMAS);
     if (rc == SQLITE_OK && read_only)
         rc = sq_exec(conn->db, "PRAGMA query_only=ON");
-    if (rc == SQLITE_OK)
-        rc = sq_statement_get(conn, sq_rollback_text, 0, &rollback);
     if (rc == SQLITE_OK) {
         sqlite3_wal_hook(conn->db, sq_wal_hook, conn);
         conn->full = true;

@@ -175,10 +175,10 @@ int sq_exec(sqlite3 *db, const char *sql);
 int sq_pragma_int(sqlite3 *db, const char *sql, int64_t *value);
 /* The cached statement of a literal; several of one literal may be open under different slots. */
 int sq_statement_get(sq_conn *conn, const char *sql, int slot, sqlite3_stmt **stmt);
-/* Prepared when the connection is opened: with memory short, what cannot be rolled back would stay open. */
-extern const char sq_rollback_text[];
 
 /* transaction.c */
+/* Once the schema stands: an older statement would be prepared anew when it is used. */
+int sq_transaction_prepare(sq_conn *conn);
 wxtp_status sq_begin(wxtp_store *base, wxtp_tx_mode mode, wxtp_tx **tx);
 wxtp_status sq_commit(wxtp_tx *tx);
 void sq_rollback(wxtp_tx *tx);

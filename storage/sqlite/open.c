@@ -275,7 +275,8 @@ static wxtp_status open_database(sq_store *store, const sq_options *options, boo
         sq_say(message, size, "cannot open %s: %s", store->path, sqlite3_errmsg(store->reader.db));
         return sq_status(rc);
     }
-    return WXTP_OK;
+    rc = sq_transaction_prepare(&store->writer);
+    return sq_status(rc == SQLITE_OK ? sq_transaction_prepare(&store->reader) : rc);
 }
 
 WXTP_API wxtp_status wxtp_sqlite_open(const wxtp_sqlite_options *from, wxtp_store **store, bool *created,

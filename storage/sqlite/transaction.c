@@ -1,6 +1,15 @@
 /* Transactions: the connection's turn, the write gate, then SQLite. */
 #include "internal.h"
 
+static const char rollback[] = "ROLLBACK";
+
+/* Before memory is short: a transaction that cannot be rolled back would stay open. */
+int sq_transaction_prepare(sq_conn *conn)
+{
+    sqlite3_stmt *stmt;
+    return sq_statement_get(conn, rollback, 0, &stmt);
+}
+
 static int step_once(sq_conn *conn, const char *sql)
 {
     sqlite3_stmt *stmt;
@@ -53,7 +62,7 @@ wxtp_status sq_begin(wxtp_store *base, wxtp_tx_mode mode, wxtp_tx **tx)
         return WXTP_ERR_STORE_BUSY;
     }
     sq_wait_start(&conn->wait, &store->clock, store->busy_ms);
-    int left = sqlite3_get_autocommit(conn->db) ? SQLITE_OK : step_once(conn, sq_rollback_text);
+    int left = sqlite3_get_autocommit(conn->db) ? SQLITE_OK : step_once(conn, rollback);
     wxtp_status status = left == SQLITE_OK ? WXTP_OK : sq_fail(&conn->tx, left);
     if (status != WXTP_OK) {
         /* The last transaction could not be rolled back, and still cannot. */
@@ -101,7 +110,7 @@ static void undo(wxtp_tx *tx)
 {
     tx->conn->job_id[0] = '\0';
     if (!sqlite3_get_autocommit(tx->conn->db)) /* some errors have rolled back already */
-        (void)step_once(tx->conn, sq_rollback_text);
+        (void)step_once(tx->conn, rollback);
 }
 
 wxtp_status sq_commit(wxtp_tx *tx)

@@ -733,6 +733,28 @@ static void I11_running_out_of_memory_is_an_answer(void **state)
 
 /* ---- Backup and restore ---- */
 
+/* The first rollback of a handle: one that could not be prepared would leave it in its transaction, and keep
+ * all others out. */
+static void I11_a_transaction_is_rolled_back_also_without_memory(void **state)
+{
+    wxtp_store *store = open_file(*state, &real_clock);
+    wxtp_tx *tx = NULL;
+    OK(store->ops->begin(store, WXTP_TX_WRITE, &tx));
+    OK(store->ops->meta_put(tx, "given up", (wxtp_blob){"1", 1}));
+    sqlite3_hard_heap_limit64(1);
+    store->ops->rollback(tx);
+    sqlite3_hard_heap_limit64(0);
+    wxtp_store *other = open_file(*state, &real_clock);
+    OK(other->ops->begin(other, WXTP_TX_WRITE, &tx));
+    wxtp_blob value;
+    assert_int_equal(other->ops->meta_get(tx, "given up", &value), WXTP_ERR_NOT_FOUND);
+    OK(other->ops->commit(tx));
+    OK(store->ops->begin(store, WXTP_TX_WRITE, &tx));
+    store->ops->rollback(tx);
+    other->ops->close(other);
+    store->ops->close(store);
+}
+
 static void keep_problem(void *user, const char *text)
 {
     fprintf(stderr, "problem: %s\n", text);
@@ -1032,6 +1054,7 @@ int main(void)
         TEST(I7_a_job_whose_builder_died_is_swept),
         TEST(threads_share_a_handle),
         TEST(I11_running_out_of_memory_is_an_answer),
+        TEST(I11_a_transaction_is_rolled_back_also_without_memory),
         TEST(a_backup_is_consistent_while_others_write),
         TEST(a_restored_backup_is_another_instance),
         TEST(I7_the_check_finds_jobs_that_do_not_add_up),

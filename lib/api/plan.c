@@ -43,3 +43,8 @@ wxtp_status wxtp_plan_sum(wxtp_platform *platform, const char *call, const wxtp_
     }
     return wx_leave(&door, status, &err, error);
 }
+
+bool wxtp_plan_fits(const wxtp_plan *plan, const wxtp_plan_part *part)
+{
+    return wx_plan_fits(plan, part);
+}

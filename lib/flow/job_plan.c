@@ -225,13 +225,13 @@ wxtp_status wx_plan_sum(wx_core *core, const char *call, const wxtp_plan_part *p
     plan->before_midnight = plan->finish_ms <= wx_beijing_midnight_ms(plan->begins_ms);
     for (size_t at = 0; at < count; at++) {
         plan->tokens_due += renewals(plan, &parts[at]);
-        plan->not_fitting += parts[at].allowed && !wxtp_plan_fits(plan, &parts[at]);
+        plan->not_fitting += parts[at].allowed && !wx_plan_fits(plan, &parts[at]);
     }
     return WXTP_OK;
 }
 
 /* Its calls are taken to be spread evenly over the run. */
-bool wxtp_plan_fits(const wxtp_plan *plan, const wxtp_plan_part *part)
+bool wx_plan_fits(const wxtp_plan *plan, const wxtp_plan_part *part)
 {
     const int64_t length = plan->finish_ms - plan->begins_ms;
     int64_t today = part->calls, a_day = 0;

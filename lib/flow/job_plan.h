@@ -12,5 +12,7 @@ wxtp_status wx_plan_list(wx_op *op, const wx_job_order *list, bool offline, wxtp
 /* As wxtp_plan_sum. */
 wxtp_status wx_plan_sum(wx_core *core, const char *call, const wxtp_plan_part *parts, size_t count,
                         wxtp_plan *plan, wx_err *err);
+/* As wxtp_plan_fits. */
+bool wx_plan_fits(const wxtp_plan *plan, const wxtp_plan_part *part);
 
 #endif

@@ -8,14 +8,20 @@
 wx_slots *wx_slots_new(const wxtp_allocator *allocator, int places); /* NULL when out of memory */
 void wx_slots_free(wx_slots *slots);
 
-/* Waits for a place; `*waited` tells whether it had to. `go_on` (may be NULL) is asked now and then
- * meanwhile. WXTP_OK: to be given back. WXTP_ERR_INTERRUPTED when stopping, WXTP_ERR_NOMEM, or what `go_on`
+/* A place that is taken. */
+typedef struct wx_slot {
+    const char *appid;
+    int64_t since_boot_ms;
+} wx_slot;
+
+/* Waits for a place. `go_on` (may be NULL) is asked now and then meanwhile. WXTP_OK: `slot` is to be given
+ * back, and `appid` stays until then. WXTP_ERR_INTERRUPTED when stopping, WXTP_ERR_NOMEM, or what `go_on`
  * says. */
 wxtp_status wx_slot_take(wx_core *core, const char *appid, wxtp_status (*go_on)(void *user, wx_err *err),
-                         void *user, bool *waited, wx_err *err);
+                         void *user, wx_slot *slot, wx_err *err);
 /* How many callers of one tenant have use for places: more would only wait for each other's, as long as
  * others want some too. */
 int wx_slot_callers(wx_core *core);
-void wx_slot_give(wx_core *core, const char *appid);
+void wx_slot_give(wx_core *core, const wx_slot *slot);
 
 #endif

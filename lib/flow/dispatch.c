@@ -27,6 +27,7 @@ typedef struct trip {
     const wx_call *call;
     wx_standing *standing; /* what let the last try through */
     int64_t gate_boot_ms;  /* when the gate was asked last */
+    wx_slot slot;          /* while it is under way */
     int tries;
     wx_standing *refused; /* whose token WeChat refused; NULL: none yet */
 } trip;
@@ -142,7 +143,6 @@ static wxtp_status go_on(void *user, wx_err *err)
 static wxtp_status go_in(trip *t, wx_err *err)
 {
     wx_core *core = t->op->core;
-    bool waited = false;
     wxtp_status status = may_try(t, err);
     if (status == WXTP_OK) {
         status = ask_gate(t, err);
@@ -151,7 +151,7 @@ static wxtp_status go_in(trip *t, wx_err *err)
         status = turn_of(t, err);
     }
     if (status == WXTP_OK) {
-        status = wx_slot_take(core, t->call->appid, go_on, t, &waited, err);
+        status = wx_slot_take(core, t->call->appid, go_on, t, &t->slot, err);
     }
     if (status != WXTP_OK) {
         return status;
@@ -165,7 +165,7 @@ static wxtp_status go_in(trip *t, wx_err *err)
         status = may_try(t, err);
     }
     if (status != WXTP_OK) {
-        wx_slot_give(core, t->call->appid);
+        wx_slot_give(core, &t->slot);
     }
     return status;
 }
@@ -458,7 +458,7 @@ static wxtp_status one_try(trip *t, wx_answer *answer, bool *again, wx_err *err)
         return status;
     }
     status = try_and_record(t, answer, &sent, &next, &wait_ms, err);
-    wx_slot_give(t->op->core, t->call->appid);
+    wx_slot_give(t->op->core, &t->slot);
     if (status != WXTP_OK || sent == WX_SENT_OK) {
         return status;
     }

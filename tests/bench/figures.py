@@ -434,16 +434,20 @@ def fairness(bench):
     tenants, large = bench.scale((1000, 1000000), (200, 100000))
     server = servers.Delay(bench.programs / "bench-delay", "--delay-ms", 5, "--slow-ms", 500)
     db, _ = bench.make_jobs(server.url, BATCH, tenants=tenants)
-    slow_list = db.parent / "slow.jobs"
-    bench.make_jobs(server.url, large, db=db, words=("--name", "slow", "--list", slow_list))
+    bench.make_jobs(server.url, large, db=db, words=("--name", "slow", "--list", db.parent / "slow.jobs"))
+    # A platform that serves many has served some before.
+    bench.make_jobs(server.url, BATCH, tenants=10, db=db, words=("--name", "early", "--list", db.parent / "early.jobs"))
 
-    def with_it():
+    def jobs(*beside):
         used = bench.copy(db)
-        done = bench.run_jobs(used, server.url, words=("--beside", used.parent / slow_list.name))
+        words = ["--before", used.parent / "early.jobs"]
+        for name in beside:
+            words += ["--beside", used.parent / name]
+        done = bench.run_jobs(used, server.url, words=words)
         bench.drop(used)
         return done
 
-    beside, alone = bench.in_turns(with_it, lambda: bench.run_jobs(db, server.url, keep=True))
+    beside, alone = bench.in_turns(lambda: jobs("slow.jobs"), jobs)
     server.close()
     bench.drop(db)
     return figure("fairness_cost", [one["seconds"] / other["seconds"] for one, other in zip(beside, alone)],

@@ -2,12 +2,12 @@
  * Makes and runs jobs of own tenants through the public API.
  *
  *     bench-job make --db PATH [--set NAME=VALUE]... [--tenants N] [--first N] [--openids N] [--list FILE]
- *     bench-job run --db PATH [--set NAME=VALUE]... [--list FILE] [--beside FILE]
+ *     bench-job run --db PATH [--set NAME=VALUE]... [--list FILE] [--before FILE] [--beside FILE]
  *
  * `make` adds tenants --first to --first + --tenants - 1, gets a token for each, and makes a job of --openids
  * for each; the ids go to --list (PATH.jobs). `run` runs the jobs of the list all at once; only that is
- * timed. Jobs of
- * --beside run too while the others do, and are stopped after them. Each prints one JSON object.
+ * timed. Jobs of --before are done by then; those of --beside run too while the others do, and are stopped
+ * after them. Each prints one JSON object.
  */
 #include <inttypes.h>
 #include <pthread.h>
@@ -258,6 +258,19 @@ static void tell(runs *self, int64_t ns, int64_t cpu_ns)
            (int64_t)atomic_load(&self->openids), bench_memory_kib("VmHWM"));
 }
 
+static bool run_before(const bench_args *args, wxtp_platform *platform)
+{
+    const char *path = bench_text(args, "--before", NULL);
+    jobs list = {0};
+    runs before = {.platform = platform, .list = &list};
+    const bool ok = !path || read_list(path, &list);
+    if (path && ok) {
+        run_all(&before);
+    }
+    free(list.ids);
+    return ok && !atomic_load(&before.failed);
+}
+
 static bool run(const bench_args *args, const char *list_path)
 {
     bench_platform on;
@@ -270,9 +283,11 @@ static bool run(const bench_args *args, const char *list_path)
         runs main_runs = {.platform = on.platform, .list = &list};
         runs beside = {.platform = on.platform, .list = &beside_list, .beside = true};
         pthread_t thread;
-        if (beside_path) {
-            ok = beside_list.count == 1 && pthread_create(&thread, NULL, run_in_thread, &beside) == 0;
-            ok = ok && under_way(&beside);
+        bool began = false;
+        ok = run_before(args, on.platform);
+        if (ok && beside_path) {
+            began = beside_list.count == 1 && pthread_create(&thread, NULL, run_in_thread, &beside) == 0;
+            ok = began && under_way(&beside);
         }
         const int64_t cpu = bench_process_cpu_ns();
         const int64_t before = bench_now_ns();
@@ -281,7 +296,7 @@ static bool run(const bench_args *args, const char *list_path)
         }
         tell(&main_runs, bench_now_ns() - before, bench_process_cpu_ns() - cpu);
         atomic_store(&beside.stop, true);
-        if (beside_path && beside_list.count == 1) {
+        if (began) {
             (void)pthread_join(thread, NULL);
         }
         ok = bench_close(&on) && ok && !atomic_load(&main_runs.failed) && !atomic_load(&beside.failed);

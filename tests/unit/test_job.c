@@ -840,6 +840,7 @@ typedef struct visitors {
     fixture *fx;
     int calls;
     size_t tasks_before, tasks_meanwhile, tasks_after;
+    wx_slot slots[5];
 } visitors;
 
 static void come_and_go(void *user, const fake_request *request, fake_reply *reply)
@@ -850,18 +851,17 @@ static void come_and_go(void *user, const fake_request *request, fake_reply *rep
     const bool come = ++v->calls == 20;
     const bool go = v->calls == 60;
     for (size_t at = 0; (come || go) && at < 5; at++) {
-        bool waited = false;
         wx_err err;
         if (come) {
-            assert_int_equal(wx_slot_take(core, others[at], NULL, NULL, &waited, &err), WXTP_OK);
+            assert_int_equal(wx_slot_take(core, others[at], NULL, NULL, &v->slots[at], &err), WXTP_OK);
         } else {
-            wx_slot_give(core, others[at]);
+            wx_slot_give(core, &v->slots[at]);
         }
     }
     v->tasks_before = v->calls == 19 ? core->engine->alive : v->tasks_before;
     v->tasks_meanwhile = v->calls == 59 ? core->engine->alive : v->tasks_meanwhile;
-    v->tasks_after = v->calls == 95 ? core->engine->alive : v->tasks_after;
-    fake_clock_advance(&v->fx->clock, 50);
+    v->tasks_after = v->calls == 295 ? core->engine->alive : v->tasks_after;
+    fake_clock_advance(&v->fx->clock, 12);
     wechat(user, request, reply);
 }
 
@@ -871,12 +871,12 @@ static void I10_a_job_keeps_fewer_workers_while_others_want_places(void **state)
     char id[64];
     visitors v = {.fx = fx};
     fixture_concurrency(fx->core, 8);
-    create_many(fx, "", 2000, id);
+    create_many(fx, "", 6000, id);
     fake_http_forget_rules(&fx->http);
     fake_http_handle(&fx->http, PATH, NULL, -1, come_and_go, &v);
     assert_int_equal(run(fx, id, WXTP_JOB_RUN), WXTP_OK);
-    expect(fx, id, WXTP_JOB_DONE, 2000, 0, 0, 0);
-    assert_int_equal(v.calls, 100);
+    expect(fx, id, WXTP_JOB_DONE, 6000, 0, 0, 0);
+    assert_int_equal(v.calls, 300);
     assert_int_equal(v.tasks_before, 8);
     assert_int_equal(v.tasks_meanwhile, 2);
     assert_int_equal(v.tasks_after, 8);

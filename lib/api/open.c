@@ -298,6 +298,9 @@ static wxtp_status furnish(wxtp_platform *platform, const wxtp_config *config, w
         !copy_catalog(platform, config) || !open_http(platform, config)) {
         return wx_fail_nomem(err);
     }
+    if (!wx_random(&core->xml_salt, sizeof(core->xml_salt))) {
+        return wx_openssl_fail("give random bytes", err);
+    }
     const wx_engine_options options = {
         .allocator = &core->allocator,
         .clock = &core->clock,

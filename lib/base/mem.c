@@ -25,7 +25,7 @@ static wx_prefix *prefix_of(void *memory)
     return (wx_prefix *)memory - 1;
 }
 
-void *wx_alloc(const wxtp_allocator *allocator, size_t size)
+void *wx_alloc_unset(const wxtp_allocator *allocator, size_t size)
 {
     if (size == 0 || size > (size_t)PTRDIFF_MAX - sizeof(wx_prefix)) {
         return NULL;
@@ -41,11 +41,18 @@ void *wx_alloc(const wxtp_allocator *allocator, size_t size)
     if (!prefix) {
         return NULL;
     }
-    memset(prefix, 0, whole);
-    prefix->release = allocator ? allocator->release : NULL;
-    prefix->user = allocator ? allocator->user : NULL;
-    prefix->size = size;
+    *prefix = (wx_prefix){
+        .release = allocator ? allocator->release : NULL,
+        .user = allocator ? allocator->user : NULL,
+        .size = size,
+    };
     return prefix + 1;
+}
+
+void *wx_alloc(const wxtp_allocator *allocator, size_t size)
+{
+    void *memory = wx_alloc_unset(allocator, size);
+    return memory ? memset(memory, 0, size) : NULL;
 }
 
 void *wx_alloc_array(const wxtp_allocator *allocator, size_t count, size_t size)
@@ -58,10 +65,14 @@ void *wx_alloc_array(const wxtp_allocator *allocator, size_t count, size_t size)
 
 void *wx_resize(const wxtp_allocator *allocator, void *memory, size_t size)
 {
-    void *fresh = wx_alloc(allocator, size);
-    if (fresh && memory) {
-        size_t old = prefix_of(memory)->size;
-        memcpy(fresh, memory, old < size ? old : size);
+    char *fresh = wx_alloc_unset(allocator, size);
+    if (fresh) {
+        const size_t old = memory ? prefix_of(memory)->size : 0;
+        const size_t kept = old < size ? old : size;
+        if (kept > 0) {
+            memcpy(fresh, memory, kept);
+        }
+        memset(fresh + kept, 0, size - kept);
         wx_free(memory);
     }
     return fresh;

@@ -8,6 +8,7 @@
 /* NULL stands for malloc and free. An allocation remembers its allocator, so freeing needs none. */
 void *wx_alloc(const wxtp_allocator *allocator,
                size_t size); /* zeroed; NULL when out of memory or size is 0 */
+void *wx_alloc_unset(const wxtp_allocator *allocator, size_t size);               /* the same, not zeroed */
 void *wx_alloc_array(const wxtp_allocator *allocator, size_t count, size_t size); /* NULL on overflow too */
 void *wx_resize(const wxtp_allocator *allocator, void *memory,
                 size_t size); /* keeps content; zeroes what is left behind */

@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <stdint.h>
+#include <string.h>
 
 /* Multiples of 3 and of 4, so that padding stands at the very end alone. */
 enum { PLAIN_CHUNK = 768, TEXT_CHUNK = 1024 };
@@ -29,41 +29,32 @@ bool wx_base64_encode(wx_buf *out, const void *data, size_t len)
     return ok;
 }
 
-/* Number of padding characters, or -1 for what is no base64. OpenSSL itself would skip white space. */
-static int padding_of(const char *text, size_t len)
+static size_t padding_of(const char *text, size_t len)
 {
-    if (len % 4 != 0) {
-        return -1;
-    }
-    int padding = 0;
-    while (padding < 2 && len > 0 && text[len - 1] == '=') {
+    size_t padding = 0;
+    while (padding < 2 && padding < len && text[len - padding - 1] == '=') {
         padding++;
-        len--;
-    }
-    for (size_t at = 0; at < len; at++) {
-        if (!wx_base64_character(text[at])) {
-            return -1;
-        }
     }
     return padding;
 }
 
+/* OpenSSL passes over white space at both ends, which makes the result shorter, and takes padding anywhere.
+ */
 bool wx_base64_decode(wx_buf *out, const char *text, size_t len)
 {
-    int padding = padding_of(text, len);
-    if (padding < 0 || !wx_buf_add(out, NULL, 0)) {
+    const size_t padding = padding_of(text, len);
+    if (len % 4 != 0 || (len > 0 && memchr(text, '=', len - padding)) || !wx_buf_add(out, NULL, 0)) {
         return false;
     }
     unsigned char bytes[PLAIN_CHUNK];
     bool ok = true;
     for (size_t at = 0; ok && at < len;) {
-        size_t part = len - at < TEXT_CHUNK ? len - at : TEXT_CHUNK;
-        int written = EVP_DecodeBlock(bytes, (const unsigned char *)text + at, (int)part);
+        const size_t part = len - at < TEXT_CHUNK ? len - at : TEXT_CHUNK;
+        const size_t whole = part / 4 * 3;
+        const int written = EVP_DecodeBlock(bytes, (const unsigned char *)text + at, (int)part);
         at += part;
-        if (at == len) {
-            written -= padding;
-        }
-        ok = written > 0 && wx_buf_add(out, bytes, (size_t)written);
+        ok = written >= 0 && (size_t)written == whole &&
+             wx_buf_add(out, bytes, at == len ? whole - padding : whole);
     }
     OPENSSL_cleanse(bytes, sizeof(bytes));
     return ok;

@@ -14,25 +14,38 @@ static int hex_value(char c)
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
+/* How many characters stand for themselves. */
+static size_t plain_len(const char *text, size_t len)
+{
+    size_t plain = 0;
+    while (plain < len && text[plain] != '+' && text[plain] != '%') {
+        plain++;
+    }
+    return plain;
+}
+
 static bool decode(const char *text, size_t len, wx_buf *value)
 {
     bool ok = wx_buf_add(value, NULL, 0);
-    for (size_t at = 0; ok && at < len; at++) {
-        char c = text[at];
-        if (c == '+') {
-            c = ' ';
-        }
-        if (c == '%') {
-            int high = len - at > 2 ? hex_value(text[at + 1]) : -1;
-            int low = len - at > 2 ? hex_value(text[at + 2]) : -1;
+    for (size_t at = 0; ok && at < len;) {
+        const size_t plain = plain_len(text + at, len - at);
+        if (plain > 0) {
+            ok = wx_buf_add(value, text + at, plain);
+            at += plain;
+        } else if (text[at] == '+') {
+            ok = wx_buf_add(value, " ", 1);
+            at++;
+        } else {
+            const int high = len - at > 2 ? hex_value(text[at + 1]) : -1;
+            const int low = len - at > 2 ? hex_value(text[at + 2]) : -1;
             /* An encoded NUL would cut the value short. */
             if (high < 0 || low < 0 || high + low == 0) {
                 return false;
             }
-            c = (char)(unsigned char)(high * 16 + low);
-            at += 2;
+            const char c = (char)(unsigned char)(high * 16 + low);
+            ok = wx_buf_add(value, &c, 1);
+            at += 3;
         }
-        ok = wx_buf_add(value, &c, 1);
     }
     return ok;
 }

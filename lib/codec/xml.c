@@ -135,7 +135,7 @@ static void XMLCALL on_entity(void *user, const XML_Char *name, int parameter_en
 /* Expat's own buffers hold decrypted text too; these zero them when they are freed. */
 static void *expat_allocate(size_t size)
 {
-    return wx_alloc(NULL, size);
+    return wx_alloc_unset(NULL, size);
 }
 
 static void *expat_resize(void *memory, size_t size)
@@ -143,7 +143,8 @@ static void *expat_resize(void *memory, size_t size)
     return wx_resize(NULL, memory, size);
 }
 
-wx_xml_result wx_xml_parse(const wxtp_allocator *allocator, const char *text, size_t len, wx_xml *xml)
+wx_xml_result wx_xml_parse(const wxtp_allocator *allocator, unsigned long salt, const char *text, size_t len,
+                           wx_xml *xml)
 {
     assert(xml);
     *xml = (wx_xml){.allocator = allocator};
@@ -157,6 +158,7 @@ wx_xml_result wx_xml_parse(const wxtp_allocator *allocator, const char *text, si
     if (!self.parser) {
         return WX_XML_NOMEM;
     }
+    (void)XML_SetHashSalt(self.parser, salt);
     XML_SetUserData(self.parser, &self);
     XML_SetElementHandler(self.parser, on_start, on_end);
     XML_SetCharacterDataHandler(self.parser, on_text);

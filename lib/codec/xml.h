@@ -22,8 +22,10 @@ typedef enum wx_xml_result {
     WX_XML_NOMEM
 } wx_xml_result;
 
-/* At most 64 KiB of text, 128 fields, depth 8. */
-wx_xml_result wx_xml_parse(const wxtp_allocator *allocator, const char *text, size_t len, wx_xml *xml);
+/* At most 64 KiB of text, 128 fields, depth 8. `salt` cannot be guessed by who sends the text, so that no
+ * names are found that collide in expat's tables; 0: expat asks the system for one. */
+wx_xml_result wx_xml_parse(const wxtp_allocator *allocator, unsigned long salt, const char *text, size_t len,
+                           wx_xml *xml);
 const char *wx_xml_get(const wx_xml *xml,
                        const char *name); /* NULL where there is none; the first of several */
 void wx_xml_free(wx_xml *xml);

@@ -50,6 +50,7 @@ typedef struct wx_core {
     const wx_api *catalog;
     size_t catalog_count;
     unsigned char data_key[WX_KEY_LEN];
+    unsigned long xml_salt;
     wx_flights *flights;     /* one refresh a key in this process */
     wx_pacer *pacer;         /* rate per tenant */
     wx_standings *standings; /* what let the last calls through */

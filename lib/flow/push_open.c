@@ -89,7 +89,7 @@ static wxtp_status parse(wx_core *core, const char *text, size_t len, const char
     static const char *const faults[] = {[WX_XML_MALFORMED] = "is no well-formed XML",
                                          [WX_XML_DTD] = "has a document type or entities, which are refused",
                                          [WX_XML_TOO_LARGE] = "is too large"};
-    const wx_xml_result result = wx_xml_parse(&core->allocator, text, len, xml);
+    const wx_xml_result result = wx_xml_parse(&core->allocator, core->xml_salt, text, len, xml);
     if (result == WX_XML_OK) {
         return WXTP_OK;
     }

@@ -55,11 +55,29 @@ static void base64_is_strict(void **state)
     assert_true(out.failed);
 }
 
+/* At the seams of the pieces that it is read in, too. */
+static void base64_is_strict_everywhere(void **state)
+{
+    (void)state;
+    char text[2052];
+    WX_AUTO_BUF out;
+    wx_buf_init(&out, NULL, 4000);
+    for (size_t at = 0; at < sizeof(text); at++) {
+        for (const char *bad = " \n\r\t-=.\x80"; *bad; bad++) {
+            memset(text, 'A', sizeof(text));
+            text[at] = *bad;
+            const bool padding = *bad == '=' && at == sizeof(text) - 1;
+            assert_int_equal(wx_base64_decode(&out, text, sizeof(text)), padding);
+            wx_buf_clear(&out);
+        }
+    }
+}
+
 /* ---- XML ---- */
 
 static wx_xml_result parse(const char *text, wx_xml *xml)
 {
-    return wx_xml_parse(NULL, text, strlen(text), xml);
+    return wx_xml_parse(NULL, 0, text, strlen(text), xml);
 }
 
 static void xml_fields(void **state)
@@ -128,8 +146,8 @@ static void xml_malformed(void **state)
     for (size_t at = 0; at < COUNT(bad); at++) {
         assert_int_equal(parse(bad[at], &xml), WX_XML_MALFORMED);
     }
-    assert_int_equal(wx_xml_parse(NULL, "<xml><A>a\0b</A></xml>", 21, &xml), WX_XML_MALFORMED);
-    assert_int_equal(wx_xml_parse(NULL, NULL, 0, &xml), WX_XML_MALFORMED);
+    assert_int_equal(wx_xml_parse(NULL, 0, "<xml><A>a\0b</A></xml>", 21, &xml), WX_XML_MALFORMED);
+    assert_int_equal(wx_xml_parse(NULL, 0, NULL, 0, &xml), WX_XML_MALFORMED);
     /* The declared encoding does not count: Latin-1 text is refused. */
     assert_int_equal(parse("<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?><xml><A>\xE9</A></xml>", &xml),
                      WX_XML_MALFORMED);
@@ -155,7 +173,7 @@ static wx_xml_result xml_of(size_t fields, size_t text_len, size_t depth)
     }
     assert_true(wx_buf_text(&text, "</xml>"));
     WX_AUTO_XML xml;
-    return wx_xml_parse(NULL, text.data, text.len, &xml);
+    return wx_xml_parse(NULL, 0, text.data, text.len, &xml);
 }
 
 static void i11_xml_is_bounded(void **state)
@@ -181,7 +199,7 @@ static void xml_out_of_memory(void **state)
         counting_init(&memory);
         memory.fail_at = n;
         wx_xml xml;
-        wx_xml_result result = wx_xml_parse(&memory.allocator, text, strlen(text), &xml);
+        wx_xml_result result = wx_xml_parse(&memory.allocator, 0, text, strlen(text), &xml);
         wx_xml_free(&xml);
         assert_int_equal(memory.live, 0);
         assert_int_equal(memory.not_zeroed, 0);
@@ -409,13 +427,21 @@ static void catalog(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(base64_both_ways),  cmocka_unit_test(base64_is_strict),
-        cmocka_unit_test(xml_fields),        cmocka_unit_test(i8_xml_dtds_are_refused),
-        cmocka_unit_test(xml_malformed),     cmocka_unit_test(i11_xml_is_bounded),
-        cmocka_unit_test(xml_out_of_memory), cmocka_unit_test(json_good),
-        cmocka_unit_test(json_bad),          cmocka_unit_test(i11_json_depth),
-        cmocka_unit_test(json_members),      cmocka_unit_test(json_quote),
-        cmocka_unit_test(query_values),      cmocka_unit_test(catalog),
+        cmocka_unit_test(base64_both_ways),
+        cmocka_unit_test(base64_is_strict),
+        cmocka_unit_test(base64_is_strict_everywhere),
+        cmocka_unit_test(xml_fields),
+        cmocka_unit_test(i8_xml_dtds_are_refused),
+        cmocka_unit_test(xml_malformed),
+        cmocka_unit_test(i11_xml_is_bounded),
+        cmocka_unit_test(xml_out_of_memory),
+        cmocka_unit_test(json_good),
+        cmocka_unit_test(json_bad),
+        cmocka_unit_test(i11_json_depth),
+        cmocka_unit_test(json_members),
+        cmocka_unit_test(json_quote),
+        cmocka_unit_test(query_values),
+        cmocka_unit_test(catalog),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

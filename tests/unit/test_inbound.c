@@ -664,7 +664,7 @@ static void open_reply(const char *reply, const char *key_text, wx_xml *inner)
     WX_AUTO_XML outer = {0};
     WX_AUTO_BUF plain;
     wx_buf_init(&plain, NULL, 1 << 20);
-    assert_int_equal(wx_xml_parse(NULL, reply, strlen(reply), &outer), WX_XML_OK);
+    assert_int_equal(wx_xml_parse(NULL, 0, reply, strlen(reply), &outer), WX_XML_OK);
     const char *encrypt = wx_xml_get(&outer, "Encrypt");
     assert_non_null(encrypt);
     assert_int_equal(wx_push_signature_check(FIXTURE_PUSH_TOKEN, wx_xml_get(&outer, "TimeStamp"),
@@ -674,7 +674,7 @@ static void open_reply(const char *reply, const char *key_text, wx_xml *inner)
     assert_true(wx_encoding_aes_key_decode(key_text, strlen(key_text), key));
     assert_int_equal(wx_envelope_open(key, FIXTURE_COMPONENT, encrypt, strlen(encrypt), &plain),
                      WX_ENVELOPE_OK);
-    assert_int_equal(wx_xml_parse(NULL, wx_buf_str(&plain), plain.len, inner), WX_XML_OK);
+    assert_int_equal(wx_xml_parse(NULL, 0, wx_buf_str(&plain), plain.len, inner), WX_XML_OK);
 }
 
 static void assert_text_reply(fixture *fx, const char *xml, const char *to, const char *content)

@@ -33,26 +33,39 @@ static int64_t now_ms(const wx_engine *engine)
     return engine->clock.boot_ms(engine->clock.user);
 }
 
+/* The loop is woken when the lock is free, or it would only wait for that. */
+static void back_to_loop(wx_engine *engine, wx_task_list *tasks)
+{
+    if (!tasks->first) {
+        return;
+    }
+    (void)pthread_mutex_lock(&engine->lock);
+    wx_list_move(&engine->inbox, tasks);
+    const bool asleep = engine->asleep;
+    engine->asleep = false;
+    (void)pthread_mutex_unlock(&engine->lock);
+    if (asleep) {
+        engine->http->wake(engine->http->user);
+    }
+}
+
 static void give_back(wx_clerk *clerk, wx_task *task)
 {
-    wx_engine *engine = clerk->engine;
+    wx_task_list one;
+    wx_list_init(&one);
     task->tx = NULL;
-    (void)pthread_mutex_lock(&engine->lock);
-    wx_task_ready(engine, task);
-    (void)pthread_mutex_unlock(&engine->lock);
+    wx_list_add(&one, task);
+    back_to_loop(clerk->engine, &one);
 }
 
 static void give_all_back(wx_clerk *clerk, wx_task_list *tasks, wxtp_status status, const char *trouble)
 {
-    wx_engine *engine = clerk->engine;
-    (void)pthread_mutex_lock(&engine->lock);
-    for (wx_task *task; (task = wx_list_take(tasks)) != NULL;) {
+    for (wx_task *task = tasks->first; task; task = task->next) {
         task->tx = NULL;
         task->status = status;
         (void)wx_copy(task->trouble, sizeof(task->trouble), trouble);
-        wx_task_ready(engine, task);
     }
-    (void)pthread_mutex_unlock(&engine->lock);
+    back_to_loop(clerk->engine, tasks);
 }
 
 /* ---- One part ---- */
@@ -275,10 +288,11 @@ void wx_clerk_give(wx_clerk *clerk, wx_task_list *tasks)
     const bool started = clerk->started;
     if (started) {
         wx_list_move(&clerk->queue, tasks);
-        (void)pthread_cond_signal(&clerk->work);
     }
     (void)pthread_mutex_unlock(&clerk->lock);
-    if (!started) {
+    if (started) {
+        (void)pthread_cond_signal(&clerk->work); /* who wakes finds the lock free */
+    } else {
         give_all_back(clerk, tasks, WXTP_ERR_NOMEM, "no thread could be started");
     }
 }

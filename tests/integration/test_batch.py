@@ -41,6 +41,26 @@ class Batches(unittest.TestCase):
         sent = [call["body"]["openid_list"] for call in self.sim.journal(path=UNBLACKLIST)]
         self.assertEqual(sum(map(len, sent)), 2 * 50 * 23)
 
+    def test_I10_one_whose_answers_do_not_come_keeps_nobody_out(self):
+        """The first of the file has the longest list and, after its first call, no answers at all."""
+        others = ["wxother%011d" % number for number in range(10)]
+        for tenant in ["wxslow", *others]:
+            self.scene.onboard(tenant, any_openid_valid=True)
+        self.sim.fault(UNBLACKLIST, appid="wxslow", nth=2, count=-1, hold=True)
+        pairs = [("wxslow", openid(line)) for line in range(2000)]
+        pairs += [(tenant, openid(line)) for tenant in others for line in range(400)]
+        text = "".join("%s\t%s\n" % pair for pair in pairs)
+        batch = self.scene.start("unblacklist", "--batch", self.scene.path("batch", text), "--json", "--concurrency", 8)
+        for tenant in others:
+            self.sim.wait(UNBLACKLIST, appid=tenant, count=20)
+        self.assertLess(len(self.sim.held()), 8)
+        self.sim.clear_faults()
+        self.sim.release()
+        ran = self.scene.finish(batch)
+        self.assertEqual(ran.code, 0, ran.err)
+        self.assertEqual({job["tenant"]: job["unblacklisted"] for job in ran.json["jobs"]},
+                         {"wxslow": 2000, **{tenant: 400 for tenant in others}})
+
     def test_a_refused_tenant_has_no_job_and_the_others_go_on(self):
         self.scene.onboard("wxgood", any_openid_valid=True)
         self.scene.onboard("wxplain", any_openid_valid=True, verify_type=-1)

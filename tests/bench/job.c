@@ -18,7 +18,7 @@
 
 #include "bench.h"
 
-enum { ID_MAX = 64, JOBS_MAX = 100000, AT_ONCE = 2000, WAIT_MS = 20000 };
+enum { ID_MAX = 64, JOBS_MAX = 100000, AT_ONCE = 2000, WAIT_MS = 120000 };
 
 /* ---- make ---- */
 

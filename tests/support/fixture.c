@@ -16,6 +16,7 @@
 #include "domain/ticket.h"
 #include "domain/token.h"
 #include "domain/vault.h"
+#include "temporary.h"
 
 static void must(wxtp_status status, const wx_err *err, const char *what)
 {
@@ -114,8 +115,7 @@ int fixture_setup(void **state)
     fixture *fx = calloc(1, sizeof *fx);
     if (!fx)
         return -1;
-    snprintf(fx->folder, sizeof fx->folder, "%s/wxtp-test-XXXXXX", P_tmpdir);
-    if (!mkdtemp(fx->folder))
+    if (!temporary_folder(fx->folder, sizeof fx->folder))
         return -1;
     snprintf(fx->path, sizeof fx->path, "%s/wxtp.db", fx->folder);
     fake_clock_init(&fx->clock);

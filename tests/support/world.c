@@ -8,6 +8,7 @@
 #include "api/handle.h"
 #include "domain/storage.h"
 #include "domain/ticket.h"
+#include "temporary.h"
 
 int world_setup(void **state)
 {
@@ -15,8 +16,7 @@ int world_setup(void **state)
     if (!w) {
         return -1;
     }
-    (void)snprintf(w->folder, sizeof(w->folder), "%s/wxtp-test-XXXXXX", P_tmpdir);
-    if (!mkdtemp(w->folder)) {
+    if (!temporary_folder(w->folder, sizeof(w->folder))) {
         free(w);
         return -1;
     }

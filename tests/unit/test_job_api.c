@@ -15,6 +15,7 @@
 
 #include "fake_clock.h"
 #include "fake_http.h"
+#include "temporary.h"
 
 #define APPID "wx00000000000000c9"
 #define PATH "/cgi-bin/tags/members/batchunblacklist"
@@ -40,8 +41,7 @@ static int setup(void **state)
     char message[256] = "";
     if (!s)
         return -1;
-    snprintf(s->folder, sizeof s->folder, "%s/wxtp-test-XXXXXX", P_tmpdir);
-    if (!mkdtemp(s->folder))
+    if (!temporary_folder(s->folder, sizeof s->folder))
         return -1;
     snprintf(s->path, sizeof s->path, "%s/wxtp.db", s->folder);
     fake_clock_init(&s->clock);

@@ -1,5 +1,6 @@
 /* The SQLite backend on a real file. */
 #include "store_conformance.h"
+#include "temporary.h"
 // clang-format off
 #include <setjmp.h>
 #include <stdarg.h>
@@ -87,8 +88,7 @@ static wxtp_store *open_file(void *user, const wxtp_clock *clock)
 static int make_place(void **state)
 {
     static place at; /* cmocka keeps the pointer */
-    strcpy(at.folder, "/tmp/wxtp-store-XXXXXX");
-    if (mkdtemp(at.folder) == NULL)
+    if (!temporary_folder(at.folder, sizeof at.folder))
         return -1;
     snprintf(at.path, sizeof at.path, "%s/s.db", at.folder);
     *state = &at;

@@ -1,5 +1,6 @@
 #include "domain/held.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,9 +13,11 @@ enum {
     MARGIN_MOST_MS = 600000,
     OWN_MARGIN_MS = 240000, /* stable_token answers the same text until its last five minutes */
     HOUR_MS = 3600000,
-    ASKED_APART_MS = 10000, /* whatever the life that WeChat names */
     LIFE_MOST_S = 30 * 24 * 3600,
+    EARLY_KEPT = 12, /* times of early refusals */
+    NUMBER_MAX = 21, /* an int64_t, with the comma or the NUL behind it */
 };
+static_assert(EARLY_KEPT * NUMBER_MAX <= WX_EARLY_TEXT_MAX, "the times have room");
 
 /* A token that does not come back by itself is never due. */
 #define NEVER_MS (INT64_C(1) << 52)
@@ -151,9 +154,8 @@ static int64_t due_at(const wx_held *held, wx_token_kind kind, int64_t life_ms)
     if (kind == WX_TOKEN_OWN && margin > OWN_MARGIN_MS) {
         margin = OWN_MARGIN_MS;
     }
-    const int64_t spread = margin / 10;
     const uint64_t noise = wx_hash(held->appid[0] != '\0' ? held->appid : held->platform);
-    const int64_t jitter = spread > 0 ? (int64_t)(noise % (uint64_t)spread) : 0;
+    const int64_t jitter = (int64_t)(noise % (uint64_t)(margin / 10 + 1));
     /* Jitter takes away from the margin, so that an own account is never asked before its last five minutes.
      */
     return held->expires_ms - margin + jitter;
@@ -168,18 +170,16 @@ wxtp_status wx_held_enter(wx_core *core, wx_held *held, wx_token_kind kind, cons
     } else if (expires_in_s > LIFE_MOST_S) {
         expires_in_s = LIFE_MOST_S;
     }
-    char *new_access = wx_strdup(&core->allocator, access);
-    char *new_refresh = refresh != NULL ? wx_strdup(&core->allocator, refresh) : NULL;
+    WX_AUTO_FREE char *new_access = wx_strdup(&core->allocator, access);
+    WX_AUTO_FREE char *new_refresh = wx_strdup(&core->allocator, refresh);
     if (new_access == NULL || (refresh != NULL && new_refresh == NULL)) {
-        wx_free(new_access);
-        wx_free(new_refresh);
         return wx_fail_nomem(err);
     }
     wx_free(held->access);
-    held->access = new_access;
+    held->access = WX_TAKE(new_access);
     if (new_refresh != NULL) {
         wx_free(held->refresh);
-        held->refresh = new_refresh;
+        held->refresh = WX_TAKE(new_refresh);
     }
     if (differs || held->generation == 0) {
         held->generation++;
@@ -188,9 +188,6 @@ wxtp_status wx_held_enter(wx_core *core, wx_held *held, wx_token_kind kind, cons
     held->exists = true;
     held->expires_ms = sent_wall_ms + expires_in_s * 1000;
     held->due_ms = due_at(held, kind, expires_in_s * 1000);
-    if (held->due_ms < sent_wall_ms + ASKED_APART_MS) {
-        held->due_ms = sent_wall_ms + ASKED_APART_MS;
-    }
     /* From here on it is not sent, so that it cannot wait. */
     if (held->due_ms > held->expires_ms - WX_EXPIRY_MARGIN_MS) {
         held->due_ms = held->expires_ms - WX_EXPIRY_MARGIN_MS;
@@ -218,16 +215,16 @@ int wx_held_early_refusals(const char *text, int64_t now_ms)
     return count;
 }
 
-/* Adds a time and leaves out those older than an hour. */
+/* Adds a time; leaves out those older than an hour, and the oldest where there are many. */
 static void note_early_refusal(wx_held *held, int64_t now_ms)
 {
     char kept[WX_EARLY_TEXT_MAX] = "";
     size_t used = 0;
+    int too_many = wx_held_early_refusals(held->early_refusals, now_ms) + 1 - EARLY_KEPT;
     for (const char *text = held->early_refusals; *text != '\0';) {
         const size_t len = strcspn(text, ",");
         int64_t at = 0;
-        if (wx_text_int64(text, len, &at) && within_the_hour(at, now_ms) &&
-            used + len + 1 < sizeof(kept) - 24) {
+        if (wx_text_int64(text, len, &at) && within_the_hour(at, now_ms) && too_many-- <= 0) {
             used += (size_t)snprintf(kept + used, sizeof(kept) - used, "%lld,", (long long)at);
         }
         text += len + (text[len] == ',');
@@ -365,7 +362,6 @@ wxtp_status wx_token_adopt_refresh(wx_core *core, wxtp_tx *tx, const char *platf
     /* A row that has only a refresh token counts as generation 1, and is due at once. */
     held.generation = held.exists ? held.generation : 1;
     held.due_ms = held.access != NULL ? held.due_ms : 0;
-    held.exists = true;
     status = wx_held_put(core, tx, &held, generation, NULL, err);
     *changed = status == WXTP_OK;
     return status == WXTP_ERR_CONFLICT ? WXTP_OK : status;
@@ -430,12 +426,11 @@ wxtp_status wx_token_view_get(wx_core *core, const wxtp_token_row *row, wx_token
     view->has_refresh = row->refresh.len > 0;
     view->expires_ms = view->has_access ? row->expires_ms : 0;
     view->early_refusals = wx_held_early_refusals(row->early_refusals, now);
-    if (!view->has_access) {
-        view->state = WXTP_TOKEN_NONE;
-    } else if (now >= row->expires_ms - WX_EXPIRY_MARGIN_MS || row->generation <= row->refused_generation) {
-        view->state = WXTP_TOKEN_EXPIRED;
-    } else {
-        view->state = now >= row->due_ms ? WXTP_TOKEN_DUE : WXTP_TOKEN_FRESH;
-    }
+    const bool over =
+        now >= row->expires_ms - WX_EXPIRY_MARGIN_MS || row->generation <= row->refused_generation;
+    view->state = !view->has_access    ? WXTP_TOKEN_NONE
+                  : over               ? WXTP_TOKEN_EXPIRED
+                  : now >= row->due_ms ? WXTP_TOKEN_DUE
+                                       : WXTP_TOKEN_FRESH;
     return WXTP_OK;
 }

@@ -32,7 +32,8 @@ static wxtp_status look(wxtp_tx *tx, const char *name, lease_state *lease)
         lease->until_boot_ms = sq_get_int(&q);
     }
     wxtp_status status = sq_end(&q);
-    if (status != WXTP_OK || !lease->known || owner == 0 || !this_boot || now_of(tx) >= lease->until_boot_ms)
+    /* One that was given back ran out at 0, and so did one that is not there. */
+    if (!this_boot || now_of(tx) >= lease->until_boot_ms)
         return status;
     lease->ours = strcmp(nonce, store->nonce) == 0;
     return sq_owner_alive(tx, owner, nonce, &lease->held);

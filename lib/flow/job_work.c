@@ -84,10 +84,9 @@ static fate fate_of(const wx_err *error)
 
 static bool read_batch(batch *b, const wx_shelved *from)
 {
-    const size_t count = strlen(from->marks);
     b->number = from->number;
-    memcpy(b->text, from->openids, strlen(from->openids) + 1);
-    memcpy(b->marks, from->marks, count + 1);
+    wx_copy(b->text, sizeof(b->text), from->openids);
+    wx_copy(b->marks, sizeof(b->marks), from->marks);
     b->count = 0;
     for (char *at = b->text; at; b->count++) {
         char *end = strchr(at, '\n');
@@ -100,7 +99,7 @@ static bool read_batch(batch *b, const wx_shelved *from)
         b->openids[b->count] = at;
         at = end;
     }
-    return b->count == count && count > 0;
+    return b->count == strlen(b->marks);
 }
 
 /* The search counts those refused for good as it does bad ones, or its budget would not hold. */
@@ -120,7 +119,8 @@ static void choose(worker *w)
     const int list_max = w->runner->api->list_max;
     as_searched(w, marks);
     w->chosen_count = wx_narrow_next(marks, w->now->count, w->chosen);
-    for (size_t at = w->now->count; at-- > 0 && w->chosen_count > (size_t)list_max;) {
+    for (size_t at = w->now->count; w->chosen_count > (size_t)list_max;) {
+        at--;
         w->chosen_count -= w->chosen[at];
         w->chosen[at] = false;
     }
@@ -140,7 +140,7 @@ static bool write_body(const worker *w, wx_buf *body)
             before = ",";
         }
     }
-    return wx_buf_text(body, "]}") && !body->failed;
+    return wx_buf_text(body, "]}");
 }
 
 static void enter(worker *w, fate what)
@@ -156,7 +156,7 @@ static void enter(worker *w, fate what)
     wx_narrow_apply(marks, w->now->count, w->chosen, outcome);
     for (size_t at = 0; at < w->now->count; at++) {
         const bool refused = w->chosen[at] && marks[at] == WX_MARK_INVALID && what == FATE_SEARCH_REFUSED;
-        if (refused || (w->now->marks[at] == WX_MARK_FAILED && !w->chosen[at])) {
+        if (refused || w->now->marks[at] == WX_MARK_FAILED) {
             marks[at] = WX_MARK_FAILED;
         }
     }
@@ -192,7 +192,7 @@ static wxtp_status note(worker *w, wxtp_tx *tx, wxtp_job_row *row, size_t at, co
 static wxtp_status count_decided(worker *w, wxtp_tx *tx, wxtp_job_row *row, const wx_err *error, wx_err *err)
 {
     for (size_t at = 0; at < w->now->count; at++) {
-        if (!w->chosen[at] || w->now->marks[at] == WX_MARK_UNTESTED || w->now->marks[at] == WX_MARK_SUSPECT) {
+        if (!w->chosen[at] || wx_narrow_pending(&w->now->marks[at], 1) > 0) {
             continue;
         }
         int64_t *counter = w->now->marks[at] == WX_MARK_DONE      ? &row->succeeded
@@ -350,8 +350,7 @@ static wxtp_status take_next(worker *w, wxtp_tx *tx, const wxtp_job_row *job, ba
     wx_runner *runner = w->runner;
     wx_shelf *shelf = &runner->shelf;
     batch *into = w->now == &w->batches[0] ? &w->batches[1] : &w->batches[0];
-    if (job->state != WXTP_JOB_RUNNING || job->pending == 0 || wx_runner_ending(runner) ||
-        wx_stopping(runner->core)) {
+    if (job->state != WXTP_JOB_RUNNING || wx_runner_ending(runner) || wx_stopping(runner->core)) {
         return WXTP_OK;
     }
     const int64_t fence = fence_of(runner);
@@ -627,7 +626,7 @@ bool wx_job_work(wx_runner *runner, bool first)
     w.op.core = runner->core;
     w.op.patience = runner->op->patience;
     w.op.job_id = runner->view->row.id;
-    w.op.person = first && runner->op->person;
+    w.op.person = first; /* the one that probes a quota */
     atomic_init(&w.op.refreshes, 0);
     wxtp_status status = WXTP_OK;
     do {

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "counting.h"
 #include "domain/slots.h"
 #include "engine/inner.h"
 #include "flow/job_inner.h"
@@ -809,6 +810,722 @@ static void a_follower_tells_what_the_runner_came_to(void **state)
     follow_one(*state, true, WXTP_ERR_QUOTA, 0);
 }
 
+/* ---- What an answer means ---- */
+
+typedef struct noted {
+    int count;
+    wxtp_verdict verdict;
+    int64_t errcode;
+    const char *errmsg;
+} noted;
+
+static bool note_exception(void *user, const wxtp_exception_row *row)
+{
+    noted *n = user;
+    n->count++;
+    assert_int_equal(row->verdict, n->verdict);
+    assert_int_equal(row->errcode, n->errcode);
+    assert_non_null(strstr(row->errmsg, n->errmsg));
+    assert_true(strncmp(row->openid, "ox", 2) == 0);
+    return true;
+}
+
+static void assert_noted(fixture *fx, const char *id, noted expected, int count)
+{
+    wx_err err;
+    WX_AUTO_SCOPE scope = {0};
+    assert_int_equal(wx_scope_begin(&scope, fx->core, WXTP_TX_READ, &err), WXTP_OK);
+    assert_int_equal(wx_ops(fx->core)->exception_list(scope.tx, id, -1, 0, 1000, note_exception, &expected),
+                     WXTP_OK);
+    assert_int_equal(expected.count, count);
+}
+
+typedef struct warnings {
+    int count;
+    char last[256];
+} warnings;
+
+static void keep_warning(void *user, wxtp_log_level level, const char *line)
+{
+    warnings *w = user;
+    if (level == WXTP_LOG_WARNING) {
+        w->count++;
+        wx_copy(w->last, sizeof(w->last), line);
+    }
+}
+
+static void I7_each_answer_has_its_meaning_for_the_openids(void **state)
+{
+    static const struct {
+        int errcode;
+        int64_t invalid, failed;
+        size_t calls;
+        bool warns;
+    } cases[] = {
+        {40003, 20, 0, 29, false}, {49003, 20, 0, 29, false}, /* one of them is bad: searched */
+        {41030, 0, 20, 29, false}, {43004, 0, 20, 29, false}, /* one of them is refused: searched */
+        {40032, 0, 20, 29, true},                             /* too many: searched, and somebody told */
+        {40097, 0, 20, 1, false},  {47001, 0, 20, 1, false},  /* our own fault, whoever they are */
+        {987654, 0, 20, 1, false},                            /* nobody knows */
+    };
+    fixture *fx = *state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        char id[64], answer[80];
+        warnings heard = {.count = 0};
+        fx->core->log = (wxtp_log){
+            .struct_size = sizeof(wxtp_log), .user = &heard, .level = WXTP_LOG_DEBUG, .write = keep_warning};
+        (void)snprintf(answer, sizeof(answer), "{\"errcode\":%d,\"errmsg\":\"no, %d\"}", cases[i].errcode,
+                       cases[i].errcode);
+        fake_http_forget_rules(&fx->http);
+        fake_http_forget_requests(&fx->http);
+        fake_http_on(&fx->http, PATH, NULL, -1, answer);
+        create_many(fx, "x", 20, id);
+        assert_int_equal(run(fx, id, WXTP_JOB_RUN), WXTP_OK);
+        fx->core->log = (wxtp_log){.struct_size = sizeof(wxtp_log)};
+        expect(fx, id, cases[i].failed ? WXTP_JOB_PARTIAL : WXTP_JOB_DONE, 0, cases[i].invalid,
+               cases[i].failed, 0);
+        assert_int_equal(fake_http_count(&fx->http, PATH), cases[i].calls);
+        assert_noted(fx, id,
+                     (noted){.verdict = cases[i].failed ? WXTP_VERDICT_FAILED : WXTP_VERDICT_INVALID,
+                             .errcode = cases[i].errcode,
+                             .errmsg = "no, "},
+                     20);
+        assert_int_equal(heard.count > 0, cases[i].warns);
+        assert_int_equal(strstr(heard.last, id) != NULL, cases[i].warns);
+        WX_AUTO_JOB *job = load(fx, id);
+        assert_int_equal(job->row.asked, 20);
+        assert_int_equal(job->row.calls, (int64_t)cases[i].calls);
+        assert_int_equal(job->row.unknown_streak, cases[i].errcode == 987654);
+    }
+}
+
+/* Our own faults are no streak of unknown ones, but a list of which nobody was found is suspect. */
+static void our_own_faults_make_a_list_suspect(void **state)
+{
+    fixture *fx = *state;
+    char id[64];
+    wx_err err;
+    create_many(fx, "x", 240, id);
+    fake_http_on(&fx->http, PATH, NULL, -1, "{\"errcode\":47001,\"errmsg\":\"data format\"}");
+    assert_int_equal(run_node(&fx->node, id, WXTP_JOB_RUN, &err), WXTP_ERR_SUSPECT_LIST);
+    assert_non_null(strstr(err.message, "first 200 openids"));
+    assert_non_null(strstr(err.hint, APPID));
+    expect(fx, id, WXTP_JOB_PAUSED, 0, 0, 200, 40);
+    verify(fx->core, id);
+}
+
+/* One success among the first two hundred, and it is the right list. */
+static void one_success_makes_a_list_unsuspected(void **state)
+{
+    fixture *fx = *state;
+    char id[64];
+    static char texts[300][16];
+    static const char *openids[300];
+    for (int i = 0; i < 300; i++) {
+        snprintf(texts[i], sizeof texts[i], "o%s%d", i == 150 ? "x" : "BAD", i);
+        openids[i] = texts[i];
+    }
+    list l = {.openids = openids, .count = 300};
+    create(fx, &l, false, id);
+    play(fx);
+    assert_int_equal(run(fx, id, WXTP_JOB_RUN), WXTP_OK);
+    expect(fx, id, WXTP_JOB_DONE, 1, 299, 0, 0);
+}
+
+/* What is in flight while the list comes in doubt waits for the decision too. */
+static void I7_what_is_refused_in_doubt_waits_for_the_decision(void **state)
+{
+    static const struct {
+        const char *answer;
+        wxtp_status status;
+        int64_t decided;
+    } cases[] = {
+        {"{\"errcode\":987654,\"errmsg\":\"news\"}", WXTP_ERR_WECHAT, 200},
+        {"{\"errcode\":47001,\"errmsg\":\"data format\"}", WXTP_ERR_SUSPECT_LIST, 200},
+    };
+    fixture *fx = *state;
+    fixture_concurrency(fx->core, 8);
+    for (size_t i = 0; i < 2; i++) {
+        char id[64];
+        fake_http_forget_rules(&fx->http);
+        fake_http_forget_requests(&fx->http);
+        fake_http_on(&fx->http, PATH, NULL, -1, cases[i].answer);
+        create_many(fx, "x", 600, id);
+        assert_int_equal(run(fx, id, WXTP_JOB_RUN), cases[i].status);
+        expect(fx, id, WXTP_JOB_PAUSED, 0, 0, cases[i].decided, 600 - cases[i].decided);
+        WX_AUTO_JOB *job = load(fx, id);
+        assert_true(job->row.calls > 10 && job->row.calls <= 18); /* those in flight were made, and count */
+        assert_int_equal(job->row.calls, fake_http_count(&fx->http, PATH));
+        play(fx);
+        assert_int_equal(run(fx, id, WXTP_JOB_RESUME), WXTP_OK);
+        expect(fx, id, WXTP_JOB_PARTIAL, 600 - cases[i].decided, 0, cases[i].decided, 0);
+    }
+}
+
+static void count_openids(void *user, const fake_request *request, fake_reply *reply)
+{
+    size_t *most = user;
+    size_t count = 0;
+    for (const char *at = request->body; (at = strstr(at, "\"o")) != NULL; at++) {
+        count++;
+    }
+    count--; /* the field's name */
+    *most = count > *most ? count : *most;
+    wechat(NULL, request, reply);
+}
+
+/* Also while the search has chosen some of them only. */
+static void a_smaller_list_is_kept_in_a_search(void **state)
+{
+    fixture *fx = *state;
+    static wx_api rows[1];
+    rows[0] = *wx_api_find(fx->core, CALL);
+    fx->core->catalog = rows;
+    fx->core->catalog_count = 1;
+    for (int list_max = 1; list_max <= 20; list_max += 6) {
+        static char texts[20][16];
+        static const char *openids[20];
+        char id[64];
+        size_t most = 0;
+        for (int i = 0; i < 20; i++) {
+            snprintf(texts[i], sizeof texts[i], "o%s%d", i % 7 == 2 ? "BAD" : "x", i);
+            openids[i] = texts[i];
+        }
+        list l = {.openids = openids, .count = 20};
+        rows[0].list_max = list_max;
+        fake_http_forget_rules(&fx->http);
+        fake_http_handle(&fx->http, PATH, NULL, -1, count_openids, &most);
+        create(fx, &l, false, id);
+        assert_int_equal(run(fx, id, WXTP_JOB_RUN), WXTP_OK);
+        expect(fx, id, WXTP_JOB_DONE, 17, 3, 0, 0);
+        assert_int_equal(most, list_max);
+    }
+}
+
+/* ---- A store that fails, or is damaged ---- */
+
+/* Operations that fail at their n-th use, once; for one thread. */
+static struct {
+    const wxtp_store_ops *real;
+    wxtp_store_ops ops;
+    int left;                      /* uses until it fails */
+    void (*meanwhile)(void *user); /* what happens at a begin instead of its failing */
+    void *user;
+    wxtp_batch_row damaged;
+} faulty;
+
+static bool fails_now(void)
+{
+    return --faulty.left == 0;
+}
+
+static wxtp_status faulty_batch_list(wxtp_tx *tx, const char *job_id, int64_t from, size_t limit,
+                                     bool (*each)(void *, const wxtp_batch_row *), void *user)
+{
+    return fails_now() ? WXTP_ERR_STORE : faulty.real->batch_list(tx, job_id, from, limit, each, user);
+}
+
+static wxtp_status faulty_batch_mark(wxtp_tx *tx, const char *job_id, int64_t number, const char *marks,
+                                     bool finished)
+{
+    return fails_now() ? WXTP_ERR_STORE : faulty.real->batch_mark(tx, job_id, number, marks, finished);
+}
+
+static wxtp_status faulty_batch_get(wxtp_tx *tx, const char *job_id, int64_t number, wxtp_batch_row *row)
+{
+    return fails_now() ? WXTP_ERR_STORE : faulty.real->batch_get(tx, job_id, number, row);
+}
+
+static wxtp_status faulty_exception_add(wxtp_tx *tx, const wxtp_exception_row *row)
+{
+    return fails_now() ? WXTP_ERR_STORE : faulty.real->exception_add(tx, row);
+}
+
+static wxtp_status faulty_job_get(wxtp_tx *tx, const char *id, wxtp_job_row *row)
+{
+    return fails_now() ? WXTP_ERR_STORE : faulty.real->job_get(tx, id, row);
+}
+
+static wxtp_status faulty_job_put(wxtp_tx *tx, const wxtp_job_row *row)
+{
+    return fails_now() ? WXTP_ERR_STORE : faulty.real->job_put(tx, row);
+}
+
+static wxtp_status faulty_lease_check(wxtp_tx *tx, const wxtp_lease *lease)
+{
+    return fails_now() ? WXTP_ERR_STORE : faulty.real->lease_check(tx, lease);
+}
+
+static wxtp_status faulty_lease_renew(wxtp_tx *tx, wxtp_lease *lease, int64_t duration_ms)
+{
+    return fails_now() ? WXTP_ERR_STORE : faulty.real->lease_renew(tx, lease, duration_ms);
+}
+
+static wxtp_status faulty_commit(wxtp_tx *tx)
+{
+    if (fails_now()) {
+        faulty.real->rollback(tx);
+        return WXTP_ERR_STORE;
+    }
+    return faulty.real->commit(tx);
+}
+
+static wxtp_status faulty_begin(wxtp_store *store, wxtp_tx_mode mode, wxtp_tx **tx)
+{
+    if (fails_now()) {
+        if (!faulty.meanwhile) {
+            return WXTP_ERR_STORE;
+        }
+        faulty.meanwhile(faulty.user);
+    }
+    return faulty.real->begin(store, mode, tx);
+}
+
+static void begin_faults(fixture *fx, int left)
+{
+    faulty.real = fx->core->store->ops;
+    faulty.ops = *faulty.real;
+    faulty.left = left;
+    faulty.meanwhile = NULL;
+    fx->core->store->ops = &faulty.ops;
+}
+
+static void end_faults(fixture *fx)
+{
+    fx->core->store->ops = faulty.real;
+}
+
+/* A lease that runs out while WeChat answers: who comes back looks at what was done meanwhile. */
+static void sleep_and_be_busy(void *user, const fake_request *request, fake_reply *reply)
+{
+    sleep_long(user, request, reply);
+    reply->body = "{\"errcode\":45011,\"errmsg\":\"too often\"}";
+}
+
+static void I7_a_store_that_fails_once_loses_no_openid(void **state)
+{
+    static const struct {
+        const char *what; /* what one of the messages says; NULL: it may come at any step */
+        wxtp_store_ops ops;
+    } cases[] = {
+        {"read batches", {.batch_list = faulty_batch_list}},
+        {"write a batch", {.batch_mark = faulty_batch_mark}},
+        {"read a batch", {.batch_get = faulty_batch_get}},
+        {"store a refused openid", {.exception_add = faulty_exception_add}},
+        {"job", {.job_get = faulty_job_get}},
+        {"job", {.job_put = faulty_job_put}},
+        {"the lease", {.lease_check = faulty_lease_check}},
+        {"the lease", {.lease_renew = faulty_lease_renew}},
+        {NULL, {.commit = faulty_commit}},
+        {NULL, {.begin = faulty_begin}},
+    };
+    fixture *fx = *state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        bool said = cases[i].what == NULL;
+        wxtp_status status = WXTP_ERR_STORE;
+        /* The many looks while it waits are alike. */
+        for (int n = 1; status != WXTP_OK; n += 1 + n / 10) {
+            static const char *const openids[] = {"ox1", "oREF2", "ox3"};
+            char id[64];
+            wx_err err;
+            list l = {.openids = openids, .count = 3};
+            create(fx, &l, false, id);
+            play(fx);
+            fake_http_handle(&fx->http, PATH, "ox1", 1, sleep_and_be_busy, fx);
+            fixture_patience(&fx->node, 600000);
+            fixture_put_token(fx, FIXTURE_COMPONENT, APPID, "access-again", "refresh-1");
+            begin_faults(fx, n);
+#define BREAK(name) faulty.ops.name = cases[i].ops.name ? cases[i].ops.name : faulty.ops.name
+            BREAK(batch_list);
+            BREAK(batch_mark);
+            BREAK(batch_get);
+            BREAK(exception_add);
+            BREAK(job_get);
+            BREAK(job_put);
+            BREAK(lease_check);
+            BREAK(lease_renew);
+            BREAK(commit);
+            BREAK(begin);
+#undef BREAK
+            wx_err_clear(&err);
+            status = run_node(&fx->node, id, WXTP_JOB_RUN, &err);
+            const bool failed = faulty.left <= 0;
+            end_faults(fx);
+            if (status != WXTP_OK) {
+                assert_int_equal(status, WXTP_ERR_STORE);
+                assert_true(failed);
+                said = said || strstr(err.message, cases[i].what) != NULL;
+                verify(fx->core, id);
+                fixture_patience(&fx->node, 600000);
+                assert_int_equal(run(fx, id, WXTP_JOB_RESUME), WXTP_OK);
+            } else if (failed) {
+                status = WXTP_ERR_STORE; /* it did no harm: go on */
+            }
+            expect(fx, id, WXTP_JOB_PARTIAL, 2, 0, 1, 0);
+            verify(fx->core, id);
+            assert_true(n < 2000);
+        }
+        if (!said) {
+            fail_msg("nothing said: %s", cases[i].what);
+        }
+    }
+}
+
+static size_t asked_for; /* the limit of the first reading */
+
+static wxtp_status watched_batch_list(wxtp_tx *tx, const char *job_id, int64_t from, size_t limit,
+                                      bool (*each)(void *, const wxtp_batch_row *), void *user)
+{
+    asked_for = asked_for ? asked_for : limit;
+    return faulty.real->batch_list(tx, job_id, from, limit, each, user);
+}
+
+/* As many as there are callers, within bounds, and no more than there are. */
+static void I11_batches_are_read_ahead_within_bounds(void **state)
+{
+    static const struct {
+        int concurrency;
+        size_t openids, limit;
+    } cases[] = {{1, 60, 3}, {1, 61, 4}, {1, 200, 4}, {5, 200, 5}, {31, 800, 31}, {40, 800, 32}, {40, 1, 1}};
+    fixture *fx = *state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        char id[64];
+        fixture_concurrency(fx->core, cases[i].concurrency);
+        create_many(fx, "x", cases[i].openids, id);
+        play(fx);
+        asked_for = 0;
+        begin_faults(fx, 0);
+        faulty.ops.batch_list = watched_batch_list;
+        assert_int_equal(run(fx, id, WXTP_JOB_RUN), WXTP_OK);
+        end_faults(fx);
+        assert_int_equal(asked_for, cases[i].limit);
+    }
+}
+
+/* Nothing of a batch is left where a shorter one comes after it. */
+static void openids_of_any_length_are_sent_whole(void **state)
+{
+    fixture *fx = *state;
+    static char texts[41][64];
+    static const char *openids[41];
+    char id[64];
+    for (int i = 0; i < 41; i++) {
+        snprintf(texts[i], sizeof texts[i], "o%.*s%d", i == 40 ? 3 : i % 40,
+                 "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz", i);
+        openids[i] = texts[i];
+    }
+    list l = {.openids = openids, .count = 41};
+    create(fx, &l, false, id);
+    play(fx);
+    assert_int_equal(run(fx, id, WXTP_JOB_RUN), WXTP_OK);
+    assert_int_equal(fake_http_count(&fx->http, PATH), 3);
+    assert_string_equal(fake_http_request(&fx->http, PATH, 2)->body, "{\"openid_list\":[\"oabc40\"]}");
+    for (int i = 0; i < 40; i++) {
+        char quoted[80];
+        snprintf(quoted, sizeof quoted, "\"%s\"", texts[i]);
+        assert_non_null(strstr(fake_http_request(&fx->http, PATH, (size_t)(i / 20))->body, quoted));
+    }
+}
+
+static wxtp_status damaged_batch_list(wxtp_tx *tx, const char *job_id, int64_t from, size_t limit,
+                                      bool (*each)(void *, const wxtp_batch_row *), void *user)
+{
+    (void)tx;
+    (void)job_id;
+    (void)from;
+    (void)limit;
+    (void)each(user, &faulty.damaged);
+    return WXTP_OK;
+}
+
+static void I7_a_damaged_batch_is_not_sent(void **state)
+{
+    static char many[WXTP_BATCH_MAX * WX_OPENID_MAX + 100];
+    memset(many, 'o', sizeof(many) - 1);
+    static const char twenty_one[] = "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\nk\nl\nm\nn\no\np\nq\nr\ns\nt\nu";
+    const struct {
+        const char *openids, *marks;
+    } cases[] = {
+        {"oa\nob", "."},                       /* fewer marks */
+        {"oa\nob", "..."},                     /* more */
+        {"oa", ""},                            /* none */
+        {"", ""},                              /* nothing at all */
+        {twenty_one, "...................."},  /* 21 openids */
+        {twenty_one, "....................."}, /* and as many marks */
+        {many, "."},                           /* longer than any batch is */
+    };
+    fixture *fx = *state;
+    char id[64];
+    create_many(fx, "x", 45, id);
+    play(fx);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        char expected[128];
+        wx_err err;
+        begin_faults(fx, 0);
+        faulty.ops.batch_list = damaged_batch_list;
+        faulty.damaged =
+            (wxtp_batch_row){.job_id = id, .number = 7, .openids = cases[i].openids, .marks = cases[i].marks};
+        assert_int_equal(run_node(&fx->node, id, WXTP_JOB_RESUME, &err), WXTP_ERR_STORE);
+        end_faults(fx);
+        (void)snprintf(expected, sizeof(expected), "batch 7 of job %s is damaged", id);
+        assert_non_null(strstr(err.message, expected));
+        assert_int_equal(fake_http_count(&fx->http, PATH), 0);
+        verify(fx->core, id);
+    }
+    assert_int_equal(run(fx, id, WXTP_JOB_RESUME), WXTP_OK);
+    expect(fx, id, WXTP_JOB_DONE, 45, 0, 0, 0);
+}
+
+static void I11_a_job_without_memory_loses_no_openid(void **state)
+{
+    static counting memory;
+    fixture *fx = *state;
+    const wxtp_allocator plenty = fx->core->allocator;
+    wxtp_status status = WXTP_ERR_NOMEM;
+    for (size_t n = 1; status != WXTP_OK; n++) {
+        static const char *const openids[] = {"ox1", "oBAD2", "ox3"};
+        char id[64];
+        wx_err err;
+        list l = {.openids = openids, .count = 3};
+        create(fx, &l, false, id);
+        play(fx);
+        counting_init(&memory);
+        memory.fail_at = n;
+        fx->core->allocator = memory.allocator;
+        wx_err_clear(&err);
+        status = run_node(&fx->node, id, WXTP_JOB_RUN, &err);
+        fx->core->allocator = plenty;
+        verify(fx->core, id);
+        if (status != WXTP_OK) {
+            assert_int_equal(status, WXTP_ERR_NOMEM);
+            assert_int_equal(run(fx, id, WXTP_JOB_RESUME), WXTP_OK);
+        }
+        expect(fx, id, WXTP_JOB_DONE, 2, 1, 0, 0);
+        assert_true(n < 2000);
+    }
+}
+
+/* ---- What others do between two steps ---- */
+
+typedef struct between {
+    fixture *fx;
+    fixture_node *other;
+    const char *id;
+    wxtp_lease *lease;
+    char *name;
+    bool done;
+} between;
+
+static void stop(void *user)
+{
+    between *b = user;
+    b->done = true;
+    atomic_store(&b->fx->core->stopping, true);
+}
+
+static void cancel(void *user)
+{
+    between *b = user;
+    wxtp_job *job = NULL;
+    wx_err err;
+    b->done = wx_job_cancel(&b->other->op, b->id, &job, &err) == WXTP_OK;
+    wx_job_free(job);
+}
+
+/* Something happens before the n-th transaction of a run, whichever it is, while the second call has to be
+ * made again. */
+static void at_each_begin(fixture *fx, void (*what)(void *), wxtp_status expected, wxtp_job_state end)
+{
+    fixture_node beside;
+    between b = {.fx = fx, .other = &beside, .done = true};
+    fixture_open_node(fx, &beside);
+    for (int n = 1; b.done; n++) {
+        char id[64];
+        wx_err err;
+        create_many(fx, "x", 60, id);
+        b.id = id;
+        b.done = false;
+        play(fx);
+        fake_http_on(&fx->http, PATH, "x00020", 1, "{\"errcode\":-1,\"errmsg\":\"busy\"}");
+        fake_http_forget_requests(&fx->http);
+        fixture_patience(&fx->node, 600000);
+        fixture_put_token(fx, FIXTURE_COMPONENT, APPID, "access-again", "refresh-1");
+        begin_faults(fx, n);
+        faulty.ops.begin = faulty_begin;
+        faulty.meanwhile = what;
+        faulty.user = &b;
+        wx_err_clear(&err);
+        const wxtp_status status = run_node(&fx->node, id, WXTP_JOB_RUN, &err);
+        end_faults(fx);
+        atomic_store(&fx->core->stopping, false);
+        verify(fx->core, id);
+        WX_AUTO_JOB *job = load(fx, id);
+        const int64_t calls = (int64_t)fake_http_count(&fx->http, PATH);
+        assert_int_equal(job->row.calls, calls);
+        /* Each was counted, and none was made twice but for the one that was to be. */
+        assert_int_equal(job->row.succeeded, (calls - (calls > 1)) * 20);
+        if (status == WXTP_OK) {
+            assert_int_equal(job->row.state, WXTP_JOB_DONE);
+            assert_int_equal(calls, 4);
+        } else {
+            assert_int_equal(status, expected);
+            assert_int_equal(job->row.state, end);
+        }
+        assert_true(n < 200);
+    }
+    fixture_close_node(&beside);
+}
+
+static void I12_a_stop_at_any_moment_makes_no_further_call(void **state)
+{
+    at_each_begin(*state, stop, WXTP_ERR_INTERRUPTED, WXTP_JOB_PAUSED);
+}
+
+static void I7_a_cancel_at_any_moment_is_kept(void **state)
+{
+    at_each_begin(*state, cancel, WXTP_ERR_CANCELLED, WXTP_JOB_CANCELLED);
+}
+
+static void oversleep(void *user)
+{
+    between *b = user;
+    b->done = true;
+    fake_clock_advance(&b->fx->clock, 20000);
+}
+
+static void a_lease_that_runs_out_at_any_moment_is_taken_again(void **state)
+{
+    at_each_begin(*state, oversleep, WXTP_OK, WXTP_JOB_DONE);
+}
+
+static void a_run_that_is_stopped_before_it_begins_calls_nothing(void **state)
+{
+    fixture *fx = *state;
+    char id[64];
+    wx_err err;
+    create_many(fx, "x", 60, id);
+    play(fx);
+    atomic_store(&fx->core->stopping, true);
+    assert_int_equal(run_node(&fx->node, id, WXTP_JOB_RUN, &err), WXTP_ERR_INTERRUPTED);
+    atomic_store(&fx->core->stopping, false);
+    assert_int_equal(fake_http_count(&fx->http, NULL), 0);
+    expect(fx, id, WXTP_JOB_PAUSED, 0, 0, 0, 60);
+}
+
+static void steal(void *user)
+{
+    between *b = user;
+    fake_clock_advance(&b->fx->clock, 20000);
+    be_runner(b->other, b->id, b->lease, b->name);
+    b->done = true;
+}
+
+/* The lease ran out between its taking and the first batch, and another took it: it is followed. */
+static void I7_a_job_that_is_lost_before_its_first_batch_is_followed(void **state)
+{
+    fixture *fx = *state;
+    fixture_node beside;
+    char id[64], name[WX_JOB_LEASE_NAME_MAX];
+    wxtp_lease lease;
+    wx_err err;
+    wxtp_job *job = NULL;
+    fixture_open_node(fx, &beside);
+    create_many(fx, "x", 60, id);
+    play(fx);
+    between b = {.fx = fx, .other = &beside, .id = id, .lease = &lease, .name = name};
+    watched w = {.runner = &beside, .lease = &lease, .id = id, .pauses = true};
+    begin_faults(fx, 2); /* the first is the taking's */
+    faulty.ops.begin = faulty_begin;
+    faulty.meanwhile = steal;
+    faulty.user = &b;
+    assert_int_equal(wx_job_run(fx->op, id, WXTP_JOB_RUN, look_on, &w, &job, &err), WXTP_ERR_QUOTA);
+    end_faults(fx);
+    wx_job_free(job);
+    assert_true(b.done);
+    assert_int_equal(fake_http_count(&fx->http, PATH), 0);
+    fixture_close_node(&beside);
+}
+
+static bool not_again(void *user, const wxtp_job *job)
+{
+    (void)user;
+    return job->row.calls < 2; /* ours that was refused, and its own */
+}
+
+/* Takes the job over while we wait for an answer, does the batch that we have, and stops. */
+static void do_one_batch(void *user, const fake_request *request, fake_reply *reply)
+{
+    other *o = user;
+    wx_err err;
+    wxtp_job *job = NULL;
+    (void)request;
+    fake_clock_advance(&o->fx->clock, 20000);
+    (void)wx_job_run(&o->node.op, o->id, WXTP_JOB_RUN, not_again, NULL, &job, &err);
+    wx_job_free(job);
+    reply->body = "{\"errcode\":45011,\"errmsg\":\"too often\"}";
+}
+
+/* Before the try again the batch is looked at: another has done it, so that it is not sent once more. */
+static void overtake(fixture *fx, const char *pattern, int64_t done, int64_t invalid)
+{
+    char id[64], first[16];
+    snprintf(first, sizeof first, "%s00000", pattern);
+    create_many(fx, pattern, 60, id);
+    other o = {.fx = fx, .id = id};
+    fixture_open_node(fx, &o.node);
+    play(fx);
+    fake_http_handle(&fx->http, PATH, first, 1, do_one_batch, &o);
+    assert_int_equal(run(fx, id, WXTP_JOB_RESUME), WXTP_OK);
+    int whole = 0;
+    for (size_t n = 0; n < fake_http_count(&fx->http, PATH); n++) {
+        const char *body = fake_http_request(&fx->http, PATH, n)->body;
+        whole += strstr(body, first) && strstr(body, "00019");
+    }
+    assert_int_equal(whole, 2); /* ours that was refused, and the other's */
+    expect(fx, id, WXTP_JOB_DONE, done, invalid, 0, 0);
+    fixture_close_node(&o.node);
+}
+
+static void I7_what_another_has_done_meanwhile_is_not_sent_again(void **state)
+{
+    overtake(*state, "x", 60, 0);
+}
+
+static void I7_what_another_has_begun_meanwhile_is_not_sent_again(void **state)
+{
+    overtake(*state, "BAD", 0, 60);
+}
+
+static void answer_after_the_loss(void *user, const fake_request *request, fake_reply *reply)
+{
+    steal(user);
+    wechat(NULL, request, reply);
+}
+
+/* The other may be sending the same batch, and counts it. */
+static void I7_an_answer_after_the_loss_of_the_job_counts_as_a_call_alone(void **state)
+{
+    fixture *fx = *state;
+    fixture_node beside;
+    char id[64], name[WX_JOB_LEASE_NAME_MAX];
+    wxtp_lease lease;
+    wx_err err;
+    wxtp_job *job = NULL;
+    fixture_open_node(fx, &beside);
+    create_many(fx, "x", 60, id);
+    between b = {.fx = fx, .other = &beside, .id = id, .lease = &lease, .name = name};
+    watched w = {.runner = &beside, .lease = &lease, .id = id, .pauses = true};
+    fake_http_handle(&fx->http, PATH, NULL, 1, answer_after_the_loss, &b);
+    assert_int_equal(wx_job_run(fx->op, id, WXTP_JOB_RUN, look_on, &w, &job, &err), WXTP_ERR_QUOTA);
+    assert_true(b.done);
+    assert_int_equal(fake_http_count(&fx->http, PATH), 1);
+    assert_int_equal(job->row.succeeded, 0);
+    assert_int_equal(job->row.pending, 60);
+    wx_job_free(job);
+    verify(fx->core, id);
+    fixture_close_node(&beside);
+}
+
 /* ---- Many ---- */
 
 static void I7_many_workers_account_for_every_openid(void **state)
@@ -1080,6 +1797,24 @@ int main(void)
         TEST(I7_a_dead_runners_claims_are_free_at_once),
         TEST(a_follower_takes_over_when_the_runner_is_gone),
         TEST(a_follower_tells_what_the_runner_came_to),
+        TEST(I7_each_answer_has_its_meaning_for_the_openids),
+        TEST(our_own_faults_make_a_list_suspect),
+        TEST(one_success_makes_a_list_unsuspected),
+        TEST(I7_what_is_refused_in_doubt_waits_for_the_decision),
+        TEST(a_smaller_list_is_kept_in_a_search),
+        TEST(I7_a_store_that_fails_once_loses_no_openid),
+        TEST(I11_batches_are_read_ahead_within_bounds),
+        TEST(openids_of_any_length_are_sent_whole),
+        TEST(I7_a_damaged_batch_is_not_sent),
+        TEST(I11_a_job_without_memory_loses_no_openid),
+        TEST(I12_a_stop_at_any_moment_makes_no_further_call),
+        TEST(I7_a_cancel_at_any_moment_is_kept),
+        TEST(a_lease_that_runs_out_at_any_moment_is_taken_again),
+        TEST(I7_an_answer_after_the_loss_of_the_job_counts_as_a_call_alone),
+        TEST(I7_what_another_has_begun_meanwhile_is_not_sent_again),
+        TEST(a_run_that_is_stopped_before_it_begins_calls_nothing),
+        TEST(I7_a_job_that_is_lost_before_its_first_batch_is_followed),
+        TEST(I7_what_another_has_done_meanwhile_is_not_sent_again),
         TEST(I7_after_a_kill_at_any_commit_at_most_what_was_in_flight_is_repeated),
         TEST(I7_many_workers_account_for_every_openid),
         TEST(I10_a_job_keeps_fewer_workers_while_others_want_places),

@@ -465,6 +465,9 @@ static void two_hundred_bad_ones_and_no_more_are_done(void **state)
     create_many(fx, "BAD", 200, id);
     assert_int_equal(run(fx, id, WXTP_JOB_RUN), WXTP_OK);
     expect(fx, id, WXTP_JOB_DONE, 0, 200, 0, 0);
+    create_many(fx, "BAD", 201, id); /* one more, and there is something to decide */
+    assert_int_equal(run(fx, id, WXTP_JOB_RUN), WXTP_ERR_SUSPECT_LIST);
+    expect(fx, id, WXTP_JOB_PAUSED, 0, 200, 0, 1);
 }
 
 static void ten_batches_of_an_unknown_errcode_wait_for_a_decision(void **state)
@@ -477,6 +480,7 @@ static void ten_batches_of_an_unknown_errcode_wait_for_a_decision(void **state)
     assert_int_equal(run_node(&fx->node, id, WXTP_JOB_RUN, &err), WXTP_ERR_WECHAT);
     assert_int_equal(err.advice, WXTP_ADVICE_DECIDE);
     assert_int_equal(err.errcode, 987654);
+    assert_non_null(strstr(err.hint, "10 batches in a row"));
     assert_int_equal(fake_http_count(&fx->http, PATH), 10);
     expect(fx, id, WXTP_JOB_PAUSED, 0, 0, 200, 100);
     verify(fx->core, id);
@@ -899,6 +903,63 @@ static void I7_each_answer_has_its_meaning_for_the_openids(void **state)
     }
 }
 
+typedef struct pictures {
+    fixture *fx;
+    int64_t began_ms;
+    int count;
+} pictures;
+
+/* A quarter of a second a call; each refused token is a call, and a refresh, more. */
+static bool look_at_picture(void *user, const wxtp_job *job)
+{
+    pictures *p = user;
+    const wxtp_job_row *row = &job->row;
+    p->count++;
+    assert_true(row->elapsed_ms >= row->calls * 250);
+    assert_true(row->elapsed_ms <= fake_clock_wall(&p->fx->clock) - p->began_ms);
+    assert_int_equal(row->succeeded, (row->calls - row->token_refreshes) * 20);
+    assert_int_equal(row->pending, row->requested - row->succeeded);
+    assert_int_equal(row->asked, row->succeeded);
+    return true;
+}
+
+static void refuse_token(void *user, const fake_request *request, fake_reply *reply)
+{
+    slow(user, request, reply);
+    reply->body = "{\"errcode\":40001,\"errmsg\":\"token\"}";
+}
+
+static void give_token(void *user, const fake_request *request, fake_reply *reply)
+{
+    static char body[100];
+    (void)request;
+    snprintf(body, sizeof body, "{\"authorizer_access_token\":\"access-%d\",\"expires_in\":7200}",
+             ++*(int *)user);
+    reply->body = body;
+}
+
+static void refreshes_and_time_are_counted_as_they_pass(void **state)
+{
+    fixture *fx = *state;
+    char id[64];
+    int tokens = 1;
+    wx_err err;
+    wxtp_job *job = NULL;
+    pictures p = {.fx = fx, .began_ms = fake_clock_wall(&fx->clock)};
+    create_many(fx, "x", 200, id);
+    fake_http_handle(&fx->http, PATH, NULL, -1, slow, fx);
+    fake_http_handle(&fx->http, PATH, "x00020", 1, refuse_token, fx);
+    fake_http_handle(&fx->http, PATH, "x00100", 1, refuse_token, fx);
+    fake_http_handle(&fx->http, PATH, "x00140", 1, refuse_token, fx);
+    fake_http_handle(&fx->http, "api_authorizer_token", NULL, -1, give_token, &tokens);
+    assert_int_equal(wx_job_run(fx->op, id, WXTP_JOB_RUN, look_at_picture, &p, &job, &err), WXTP_OK);
+    assert_true(p.count > 5);
+    assert_int_equal(job->row.token_refreshes, 3);
+    assert_int_equal(job->row.calls, 13);
+    wx_job_free(job);
+    verify(fx->core, id);
+}
+
 /* Our own faults are no streak of unknown ones, but a list of which nobody was found is suspect. */
 static void our_own_faults_make_a_list_suspect(void **state)
 {
@@ -960,6 +1021,19 @@ static void I7_what_is_refused_in_doubt_waits_for_the_decision(void **state)
         assert_int_equal(run(fx, id, WXTP_JOB_RESUME), WXTP_OK);
         expect(fx, id, WXTP_JOB_PARTIAL, 600 - cases[i].decided, 0, cases[i].decided, 0);
     }
+}
+
+/* Also of a list that is not suspect, as some were found. */
+static void I7_unknown_answers_in_flight_wait_for_the_decision(void **state)
+{
+    fixture *fx = *state;
+    char id[64];
+    fixture_concurrency(fx->core, 8);
+    create_many(fx, "x", 600, id);
+    fake_http_on(&fx->http, PATH, NULL, -1, "{\"errcode\":987654,\"errmsg\":\"news\"}");
+    fake_http_on(&fx->http, PATH, "x00000", 1, OK);
+    assert_int_equal(run(fx, id, WXTP_JOB_RUN), WXTP_ERR_WECHAT);
+    expect(fx, id, WXTP_JOB_PAUSED, 20, 0, 200, 380);
 }
 
 static void count_openids(void *user, const fake_request *request, fake_reply *reply)
@@ -1171,12 +1245,13 @@ static void I7_a_store_that_fails_once_loses_no_openid(void **state)
     }
 }
 
-static size_t asked_for; /* the limit of the first reading */
+static size_t asked_for, readings; /* the limit of the first reading; how many there were */
 
 static wxtp_status watched_batch_list(wxtp_tx *tx, const char *job_id, int64_t from, size_t limit,
                                       bool (*each)(void *, const wxtp_batch_row *), void *user)
 {
     asked_for = asked_for ? asked_for : limit;
+    readings++;
     return faulty.real->batch_list(tx, job_id, from, limit, each, user);
 }
 
@@ -1193,12 +1268,16 @@ static void I11_batches_are_read_ahead_within_bounds(void **state)
         fixture_concurrency(fx->core, cases[i].concurrency);
         create_many(fx, "x", cases[i].openids, id);
         play(fx);
-        asked_for = 0;
+        asked_for = readings = 0;
         begin_faults(fx, 0);
         faulty.ops.batch_list = watched_batch_list;
         assert_int_equal(run(fx, id, WXTP_JOB_RUN), WXTP_OK);
         end_faults(fx);
         assert_int_equal(asked_for, cases[i].limit);
+        const size_t batches = (cases[i].openids + 19) / 20;
+        if (cases[i].concurrency == 1) {
+            assert_int_equal(readings, (batches + asked_for - 1) / asked_for);
+        }
     }
 }
 
@@ -1446,10 +1525,41 @@ static void I7_a_job_that_is_lost_before_its_first_batch_is_followed(void **stat
     fixture_close_node(&beside);
 }
 
+/* A wait of up to a minute, in the middle of which somebody cancels: nothing is sent after it. */
+static void I7_a_cancel_in_a_long_wait_sends_nothing_more(void **state)
+{
+    static const int moments[] = {12, 20, 40};
+    fixture *fx = *state;
+    fixture_node beside;
+    fixture_open_node(fx, &beside);
+    for (size_t i = 0; i < 3; i++) {
+        char id[64];
+        wx_err err;
+        create_many(fx, "x", 60, id);
+        between b = {.fx = fx, .other = &beside, .id = id};
+        play(fx);
+        fake_http_forget_requests(&fx->http);
+        fake_http_on(&fx->http, PATH, NULL, 1, "{\"errcode\":45011,\"errmsg\":\"too often\"}");
+        fixture_patience(&fx->node, 600000);
+        fixture_put_token(fx, FIXTURE_COMPONENT, APPID, "access-again", "refresh-1");
+        begin_faults(fx, moments[i]);
+        faulty.ops.begin = faulty_begin;
+        faulty.meanwhile = cancel;
+        faulty.user = &b;
+        const wxtp_status status = run_node(&fx->node, id, WXTP_JOB_RUN, &err);
+        end_faults(fx);
+        assert_true(b.done);
+        assert_int_equal(status, WXTP_ERR_CANCELLED);
+        assert_int_equal(fake_http_count(&fx->http, PATH), 1);
+        expect(fx, id, WXTP_JOB_CANCELLED, 0, 0, 0, 60);
+    }
+    fixture_close_node(&beside);
+}
+
 static bool not_again(void *user, const wxtp_job *job)
 {
     (void)user;
-    return job->row.calls < 2; /* ours that was refused, and its own */
+    return job->row.calls < 1;
 }
 
 /* Takes the job over while we wait for an answer, does the batch that we have, and stops. */
@@ -1466,6 +1576,12 @@ static void do_one_batch(void *user, const fake_request *request, fake_reply *re
 }
 
 /* Before the try again the batch is looked at: another has done it, so that it is not sent once more. */
+static void slow_wechat(void *user, const fake_request *request, fake_reply *reply)
+{
+    slow(user, request, reply);
+    wechat(NULL, request, reply);
+}
+
 static void overtake(fixture *fx, const char *pattern, int64_t done, int64_t invalid)
 {
     char id[64], first[16];
@@ -1473,8 +1589,9 @@ static void overtake(fixture *fx, const char *pattern, int64_t done, int64_t inv
     create_many(fx, pattern, 60, id);
     other o = {.fx = fx, .id = id};
     fixture_open_node(fx, &o.node);
-    play(fx);
+    fake_http_handle(&fx->http, PATH, NULL, -1, slow_wechat, fx); /* so that progress is told */
     fake_http_handle(&fx->http, PATH, first, 1, do_one_batch, &o);
+    assert_int_equal(run(fx, id, WXTP_JOB_RESUME), WXTP_ERR_INTERRUPTED);
     assert_int_equal(run(fx, id, WXTP_JOB_RESUME), WXTP_OK);
     int whole = 0;
     for (size_t n = 0; n < fake_http_count(&fx->http, PATH); n++) {
@@ -1798,9 +1915,11 @@ int main(void)
         TEST(a_follower_takes_over_when_the_runner_is_gone),
         TEST(a_follower_tells_what_the_runner_came_to),
         TEST(I7_each_answer_has_its_meaning_for_the_openids),
+        TEST(refreshes_and_time_are_counted_as_they_pass),
         TEST(our_own_faults_make_a_list_suspect),
         TEST(one_success_makes_a_list_unsuspected),
         TEST(I7_what_is_refused_in_doubt_waits_for_the_decision),
+        TEST(I7_unknown_answers_in_flight_wait_for_the_decision),
         TEST(a_smaller_list_is_kept_in_a_search),
         TEST(I7_a_store_that_fails_once_loses_no_openid),
         TEST(I11_batches_are_read_ahead_within_bounds),
@@ -1809,6 +1928,7 @@ int main(void)
         TEST(I11_a_job_without_memory_loses_no_openid),
         TEST(I12_a_stop_at_any_moment_makes_no_further_call),
         TEST(I7_a_cancel_at_any_moment_is_kept),
+        TEST(I7_a_cancel_in_a_long_wait_sends_nothing_more),
         TEST(a_lease_that_runs_out_at_any_moment_is_taken_again),
         TEST(I7_an_answer_after_the_loss_of_the_job_counts_as_a_call_alone),
         TEST(I7_what_another_has_begun_meanwhile_is_not_sent_again),

@@ -49,16 +49,9 @@ static bool bind_place(EVP_CIPHER_CTX *ctx, const wx_seal_place *place)
         }
         const unsigned char prefix[2] = {(unsigned char)(len >> 8), (unsigned char)(len & 255)};
         ok = EVP_CipherUpdate(ctx, NULL, &written, prefix, sizeof(prefix)) == 1 &&
-             (len == 0 || EVP_CipherUpdate(ctx, NULL, &written, (const unsigned char *)name, (int)len) == 1);
+             EVP_CipherUpdate(ctx, NULL, &written, (const unsigned char *)name, (int)len) == 1;
     }
     return ok;
-}
-
-static bool crypt_in_place(EVP_CIPHER_CTX *ctx, unsigned char *bytes, size_t len)
-{
-    int written = 0;
-    return len == 0 ||
-           (EVP_CipherUpdate(ctx, bytes, &written, bytes, (int)len) == 1 && (size_t)written == len);
 }
 
 /* Takes back what was appended behind `len`. */
@@ -75,7 +68,6 @@ wx_seal_result wx_seal(const unsigned char key[WX_KEY_LEN], const wx_seal_place 
 {
     assert(key && place && sealed);
     unsigned char head[1 + NONCE_LEN] = {FORMAT};
-    errno = 0;
     if (len > INT_MAX - FRAME) {
         return WX_SEAL_FAILED;
     }
@@ -89,11 +81,11 @@ wx_seal_result wx_seal(const unsigned char key[WX_KEY_LEN], const wx_seal_place 
     }
     unsigned char tag[TAG_LEN];
     unsigned char *bytes = (unsigned char *)sealed->data + start + sizeof(head);
-    int rest = 0;
+    int written = 0;
     AUTO_CIPHER *ctx = EVP_CIPHER_CTX_new();
-    bool ok = ctx && EVP_CipherInit_ex(ctx, EVP_aes_256_gcm(), NULL, key, head + 1, 1) == 1 &&
-              bind_place(ctx, place) && crypt_in_place(ctx, bytes, len) &&
-              EVP_CipherFinal_ex(ctx, bytes + len, &rest) == 1 &&
+    bool ok = ctx && EVP_EncryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key, head + 1) == 1 &&
+              bind_place(ctx, place) && EVP_CipherUpdate(ctx, bytes, &written, bytes, (int)len) == 1 &&
+              EVP_CipherFinal_ex(ctx, bytes + len, &written) == 1 &&
               EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_GET_TAG, TAG_LEN, tag) == 1;
     bool added = ok && wx_buf_add(sealed, tag, sizeof(tag));
     if (!added) {
@@ -119,12 +111,13 @@ wx_seal_result wx_unseal(const unsigned char key[WX_KEY_LEN], const wx_seal_plac
         return WX_SEAL_NOMEM;
     }
     unsigned char *target = (unsigned char *)plain->data + start;
-    int rest = 0;
+    int written = 0;
     AUTO_CIPHER *ctx = EVP_CIPHER_CTX_new();
-    bool ready = ctx && EVP_CipherInit_ex(ctx, EVP_aes_256_gcm(), NULL, key, bytes + 1, 0) == 1 &&
-                 bind_place(ctx, place) && crypt_in_place(ctx, target, plain_len) &&
+    bool ready = ctx && EVP_DecryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key, bytes + 1) == 1 &&
+                 bind_place(ctx, place) &&
+                 EVP_CipherUpdate(ctx, target, &written, target, (int)plain_len) == 1 &&
                  EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_SET_TAG, TAG_LEN, tag) == 1;
-    bool authentic = ready && EVP_CipherFinal_ex(ctx, target + plain_len, &rest) == 1;
+    bool authentic = ready && EVP_CipherFinal_ex(ctx, target + plain_len, &written) == 1;
     if (!authentic) {
         drop_behind(plain, start);
     }
@@ -134,12 +127,11 @@ wx_seal_result wx_unseal(const unsigned char key[WX_KEY_LEN], const wx_seal_plac
 bool wx_random(void *bytes, size_t len)
 {
     errno = 0;
-    return len <= INT_MAX && RAND_bytes(bytes, (int)len) == 1;
+    return RAND_bytes_ex(NULL, bytes, len, 0) == 1;
 }
 
 bool wx_digest(const void *data, size_t len, unsigned char digest[32])
 {
-    unsigned int written = 0;
     errno = 0;
-    return EVP_Digest(data, len, digest, &written, EVP_sha256(), NULL) == 1 && written == 32;
+    return EVP_Digest(data, len, digest, NULL, EVP_sha256(), NULL) == 1;
 }

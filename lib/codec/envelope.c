@@ -13,6 +13,8 @@
 #include "codec/seal.h"
 
 enum { CIPHER_BLOCK = 16, PADDING_BLOCK = 32, RANDOM_LEN = 16, LENGTH_LEN = 4, SHA1_LEN = 20 };
+/* Of a message, and of the text that it is sealed in: OpenSSL counts in int. */
+enum { LONGEST = INT_MAX / 2 };
 
 static void md_free_at(EVP_MD_CTX **ctx)
 {
@@ -24,28 +26,33 @@ static void cipher_free_at(EVP_CIPHER_CTX **ctx)
     EVP_CIPHER_CTX_free(*ctx);
 }
 
+/* Of OpenSSL, which has just failed. */
+static wx_envelope_fault failure(void)
+{
+    return wx_openssl_nomem() ? WX_ENVELOPE_NOMEM : WX_ENVELOPE_FAILED;
+}
+
 bool wx_encoding_aes_key_decode(const char *text, size_t len, unsigned char key[WX_AES_KEY_LEN])
 {
     if (!text || len != WX_ENCODING_AES_KEY_LEN) {
         return false;
     }
-    unsigned char padded[WX_ENCODING_AES_KEY_LEN + 1];
     for (size_t at = 0; at < len; at++) {
         if (!wx_base64_character(text[at])) {
-            OPENSSL_cleanse(padded, sizeof(padded));
             return false;
         }
-        padded[at] = (unsigned char)text[at];
     }
+    unsigned char padded[WX_ENCODING_AES_KEY_LEN + 1];
+    memcpy(padded, text, len);
     padded[len] = '=';
     unsigned char bytes[WX_AES_KEY_LEN + 1];
-    int written = EVP_DecodeBlock(bytes, padded, (int)sizeof(padded));
-    if (written == (int)sizeof(bytes)) {
+    const bool ok = EVP_DecodeBlock(bytes, padded, (int)sizeof(padded)) == (int)sizeof(bytes);
+    if (ok) {
         memcpy(key, bytes, WX_AES_KEY_LEN);
     }
     OPENSSL_cleanse(padded, sizeof(padded));
     OPENSSL_cleanse(bytes, sizeof(bytes));
-    return written == (int)sizeof(bytes);
+    return ok;
 }
 
 typedef struct part {
@@ -56,7 +63,7 @@ typedef struct part {
 static bool comes_before(const part *a, const part *b)
 {
     size_t shorter = a->len < b->len ? a->len : b->len;
-    int order = shorter > 0 ? memcmp(a->text, b->text, shorter) : 0;
+    int order = memcmp(a->text, b->text, shorter);
     return order < 0 || (order == 0 && a->len < b->len);
 }
 
@@ -64,10 +71,10 @@ bool wx_push_signature(const char *token, const char *timestamp, const char *non
                        size_t extra_len, char hex[41])
 {
     static const char digits[] = "0123456789abcdef";
+    errno = 0;
     if (!token || !timestamp || !nonce) {
         return false;
     }
-    errno = 0;
     part parts[4] = {{token, strlen(token)}, {timestamp, strlen(timestamp)}, {nonce, strlen(nonce)}};
     size_t count = 3;
     if (extra) {
@@ -86,9 +93,8 @@ bool wx_push_signature(const char *token, const char *timestamp, const char *non
     for (size_t at = 0; ok && at < count; at++) {
         ok = EVP_DigestUpdate(ctx, parts[at].text, parts[at].len) == 1;
     }
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned int len = 0;
-    ok = ok && EVP_DigestFinal_ex(ctx, digest, &len) == 1 && len == SHA1_LEN;
+    unsigned char digest[SHA1_LEN];
+    ok = ok && EVP_DigestFinal_ex(ctx, digest, NULL) == 1;
     for (size_t at = 0; ok && at < SHA1_LEN; at++) {
         hex[2 * at] = digits[digest[at] >> 4];
         hex[2 * at + 1] = digits[digest[at] & 15];
@@ -101,11 +107,11 @@ wx_envelope_fault wx_push_signature_check(const char *token, const char *timesta
                                           const char *extra, size_t extra_len, const char *given)
 {
     char hex[41];
-    if (!token || !timestamp || !nonce || !given || strlen(given) != sizeof(hex) - 1) {
+    if (!token || !given || strlen(given) != sizeof(hex) - 1) {
         return WX_ENVELOPE_SIGNATURE;
     }
     if (!wx_push_signature(token, timestamp, nonce, extra, extra_len, hex)) {
-        return wx_openssl_nomem() ? WX_ENVELOPE_NOMEM : WX_ENVELOPE_SIGNATURE;
+        return failure();
     }
     bool same = CRYPTO_memcmp(hex, given, sizeof(hex) - 1) == 0;
     OPENSSL_cleanse(hex, sizeof(hex));
@@ -113,22 +119,18 @@ wx_envelope_fault wx_push_signature_check(const char *token, const char *timesta
 }
 
 /* En- or decrypts `buf` in place; its length is a multiple of the cipher's block. */
-static bool cipher(const unsigned char key[WX_AES_KEY_LEN], wx_buf *buf, int encrypt)
+static wx_envelope_fault cipher(const unsigned char key[WX_AES_KEY_LEN], wx_buf *buf, bool encrypt)
 {
-    assert(buf->len > 0 && buf->len % CIPHER_BLOCK == 0);
+    assert(buf->len > 0 && buf->len <= INT_MAX && buf->len % CIPHER_BLOCK == 0);
     errno = 0;
-    if (buf->len > INT_MAX - CIPHER_BLOCK) {
-        return false;
-    }
     unsigned char *bytes = (unsigned char *)buf->data;
-    int len = (int)buf->len;
     int written = 0;
-    int rest = 0;
     __attribute__((cleanup(cipher_free_at))) EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-    return ctx && EVP_CipherInit_ex(ctx, EVP_aes_256_cbc(), NULL, key, key, encrypt) == 1 &&
-           EVP_CIPHER_CTX_set_padding(ctx, 0) == 1 &&
-           EVP_CipherUpdate(ctx, bytes, &written, bytes, len) == 1 &&
-           EVP_CipherFinal_ex(ctx, bytes + written, &rest) == 1 && written + rest == len;
+    const bool ok = ctx && EVP_CipherInit_ex(ctx, EVP_aes_256_cbc(), NULL, key, key, encrypt) == 1 &&
+                    EVP_CIPHER_CTX_set_padding(ctx, 0) == 1 &&
+                    EVP_CipherUpdate(ctx, bytes, &written, bytes, (int)buf->len) == 1 &&
+                    EVP_CipherFinal_ex(ctx, bytes + written, &written) == 1;
+    return ok ? WX_ENVELOPE_OK : failure();
 }
 
 /* Length without padding; 0 where the padding is wrong. */
@@ -155,16 +157,16 @@ static uint32_t network_order(const unsigned char *bytes)
 static wx_envelope_fault decrypt(const unsigned char key[WX_AES_KEY_LEN], const char *base64,
                                  size_t base64_len, wx_buf *bytes)
 {
+    if (base64_len > LONGEST) {
+        return WX_ENVELOPE_LENGTH;
+    }
     if (!base64 || !wx_base64_decode(bytes, base64, base64_len)) {
         return bytes->failed ? WX_ENVELOPE_NOMEM : WX_ENVELOPE_BASE64;
     }
     if (bytes->len == 0 || bytes->len % CIPHER_BLOCK != 0) {
         return WX_ENVELOPE_DECRYPT;
     }
-    if (cipher(key, bytes, 0)) {
-        return WX_ENVELOPE_OK;
-    }
-    return wx_openssl_nomem() ? WX_ENVELOPE_NOMEM : WX_ENVELOPE_DECRYPT;
+    return cipher(key, bytes, false);
 }
 
 wx_envelope_fault wx_envelope_open(const unsigned char key[WX_AES_KEY_LEN], const char *appid,
@@ -211,32 +213,42 @@ bool wx_envelope_key_fits(const unsigned char key[WX_AES_KEY_LEN], const char *a
            (*appid && memmem(bytes.data, bytes.len, appid, strlen(appid)));
 }
 
-bool wx_envelope_seal(const unsigned char key[WX_AES_KEY_LEN], const char *appid, const char *message,
-                      size_t len, const unsigned char *random16, wx_buf *base64)
+/* Of a buffer that did not take what was added. */
+static wx_envelope_fault unfit(const wx_buf *buf)
+{
+    return buf->nomem ? WX_ENVELOPE_NOMEM : WX_ENVELOPE_LENGTH;
+}
+
+wx_envelope_fault wx_envelope_seal(const unsigned char key[WX_AES_KEY_LEN], const char *appid,
+                                   const char *message, size_t len, const unsigned char *random16,
+                                   wx_buf *base64)
 {
     assert(key && appid && base64);
     unsigned char fresh[RANDOM_LEN];
-    if (!random16) {
-        if (!wx_random(fresh, sizeof(fresh))) {
-            return false;
-        }
-        random16 = fresh;
+    if (len > LONGEST) {
+        return WX_ENVELOPE_LENGTH;
     }
-    if (len > INT_MAX / 2) {
-        return false;
+    if (!random16 && !wx_random(fresh, sizeof(fresh))) {
+        return failure();
     }
     const unsigned char length[LENGTH_LEN] = {(unsigned char)(len >> 24 & 255),
                                               (unsigned char)(len >> 16 & 255),
                                               (unsigned char)(len >> 8 & 255), (unsigned char)(len & 255)};
     WX_AUTO_BUF sealed;
-    wx_buf_init(&sealed, base64->allocator, INT_MAX - PADDING_BLOCK);
-    (void)wx_buf_add(&sealed, random16, RANDOM_LEN);
+    wx_buf_init(&sealed, base64->allocator, base64->max); /* shorter than its base64 */
+    (void)wx_buf_add(&sealed, random16 ? random16 : fresh, RANDOM_LEN);
     (void)wx_buf_add(&sealed, length, sizeof(length));
     (void)wx_buf_add(&sealed, message, len);
     (void)wx_buf_text(&sealed, appid);
     unsigned char padding[PADDING_BLOCK];
     size_t missing = PADDING_BLOCK - sealed.len % PADDING_BLOCK;
     memset(padding, (int)missing, sizeof(padding));
-    return wx_buf_add(&sealed, padding, missing) && cipher(key, &sealed, 1) &&
-           wx_base64_encode(base64, sealed.data, sealed.len);
+    if (!wx_buf_add(&sealed, padding, missing)) {
+        return unfit(&sealed);
+    }
+    const wx_envelope_fault fault = cipher(key, &sealed, true);
+    if (fault != WX_ENVELOPE_OK) {
+        return fault;
+    }
+    return wx_base64_encode(base64, sealed.data, sealed.len) ? WX_ENVELOPE_OK : unfit(base64);
 }

@@ -13,20 +13,21 @@ typedef enum wx_envelope_fault {
     WX_ENVELOPE_OK = 0,
     WX_ENVELOPE_SIGNATURE,
     WX_ENVELOPE_BASE64,
-    WX_ENVELOPE_DECRYPT, /* length no multiple of 16, or the cipher failed */
+    WX_ENVELOPE_DECRYPT, /* length no multiple of 16 */
     WX_ENVELOPE_PADDING,
     WX_ENVELOPE_LENGTH,
     WX_ENVELOPE_APPID,
     WX_ENVELOPE_NOMEM,
+    WX_ENVELOPE_FAILED, /* OpenSSL could not: it says nothing of the push */
 } wx_envelope_fault;
 
 /* 43 characters, the last one canonical or not. */
 bool wx_encoding_aes_key_decode(const char *text, size_t len, unsigned char key[WX_AES_KEY_LEN]);
 
-/* SHA-1 in hex of the sorted concatenation; `extra` NULL leaves it out. */
+/* SHA-1 in hex of the sorted concatenation; `extra` NULL leaves it out. false: wx_openssl_fail tells why. */
 bool wx_push_signature(const char *token, const char *timestamp, const char *nonce, const char *extra,
                        size_t extra_len, char hex[41]);
-/* In constant time for what is compared. WX_ENVELOPE_OK, WX_ENVELOPE_SIGNATURE, WX_ENVELOPE_NOMEM. */
+/* In constant time for what is compared. WX_ENVELOPE_OK, _SIGNATURE, _NOMEM, _FAILED. */
 wx_envelope_fault wx_push_signature_check(const char *token, const char *timestamp, const char *nonce,
                                           const char *extra, size_t extra_len, const char *given);
 
@@ -37,8 +38,10 @@ wx_envelope_fault wx_envelope_open(const unsigned char key[WX_AES_KEY_LEN], cons
  */
 bool wx_envelope_key_fits(const unsigned char key[WX_AES_KEY_LEN], const char *appid, const char *base64,
                           size_t base64_len, const wxtp_allocator *allocator);
-/* `random16` NULL: fresh random bytes. `base64` gets the Encrypt text. */
-bool wx_envelope_seal(const unsigned char key[WX_AES_KEY_LEN], const char *appid, const char *message,
-                      size_t len, const unsigned char *random16, wx_buf *base64);
+/* `random16` NULL: fresh random bytes. `base64` gets the Encrypt text. WX_ENVELOPE_OK, _LENGTH (too long for
+ * OpenSSL or for `base64`), _NOMEM, _FAILED. */
+wx_envelope_fault wx_envelope_seal(const unsigned char key[WX_AES_KEY_LEN], const char *appid,
+                                   const char *message, size_t len, const unsigned char *random16,
+                                   wx_buf *base64);
 
 #endif

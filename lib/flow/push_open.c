@@ -8,14 +8,12 @@
 #include "base/text.h"
 #include "codec/query.h"
 
-enum { QUERY_VALUE_MAX = 256, TRIES = 2 };
+enum { QUERY_VALUE_MAX = 256 };
 
 static wxtp_status unauthentic(wx_err *err, const char *what, const char *hint)
 {
     wx_fail(err, WXTP_ERR_SIGNATURE, "the push is not authentic: %s", what);
-    if (hint) {
-        wx_err_hint(err, "%s", hint);
-    }
+    wx_err_hint(err, "%s", hint);
     return err->status;
 }
 
@@ -103,10 +101,22 @@ static wxtp_status parse(wx_core *core, const char *text, size_t len, const char
 
 /* ---- The envelope ---- */
 
+/* Of what failed here, and says nothing of the push. */
+static bool broken(wx_envelope_fault fault)
+{
+    return fault == WX_ENVELOPE_NOMEM || fault == WX_ENVELOPE_FAILED;
+}
+
+static wxtp_status broken_down(wx_envelope_fault fault, wx_err *err)
+{
+    return fault == WX_ENVELOPE_NOMEM ? wx_fail_nomem(err)
+                                      : wx_fail(err, WXTP_ERR_INTERNAL, "OpenSSL could not check the push");
+}
+
 static wxtp_status fault_of(wx_envelope_fault fault, bool key_fits, wx_err *err)
 {
-    if (fault == WX_ENVELOPE_NOMEM) {
-        return wx_fail_nomem(err);
+    if (broken(fault)) {
+        return broken_down(fault, err);
     }
     if (fault == WX_ENVELOPE_BASE64) {
         return unauthentic(err, "Encrypt is no base64", hint_body);
@@ -114,18 +124,17 @@ static wxtp_status fault_of(wx_envelope_fault fault, bool key_fits, wx_err *err)
     if (fault == WX_ENVELOPE_DECRYPT) {
         return unauthentic(err, "Encrypt is no whole number of blocks of 16 bytes", hint_body);
     }
-    if (!key_fits && fault != WX_ENVELOPE_APPID) {
+    if (fault == WX_ENVELOPE_APPID) {
+        return unauthentic(err, "the appid inside is not the component's", hint_appid);
+    }
+    if (!key_fits) {
         return unauthentic(err, "it is no message after decryption: sealed with another EncodingAESKey",
                            hint_key);
     }
-    switch (fault) {
-    case WX_ENVELOPE_PADDING:
-        return unauthentic(err, "the padding is wrong after decryption", hint_sender);
-    case WX_ENVELOPE_LENGTH:
-        return unauthentic(err, "the message length is wrong after decryption", hint_sender);
-    default:
-        return unauthentic(err, "the appid inside is not the component's", hint_appid);
-    }
+    return unauthentic(err,
+                       fault == WX_ENVELOPE_PADDING ? "the padding is wrong after decryption"
+                                                    : "the message length is wrong after decryption",
+                       hint_sender);
 }
 
 static wx_envelope_fault signed_with(const char *token, const asked *query, const char *sealed)
@@ -164,8 +173,8 @@ static wxtp_status check_signature(const wx_component *component, const asked *q
         which = "previous";
         fault = signed_with(component->previous_push_token, query, sealed);
     }
-    if (fault == WX_ENVELOPE_NOMEM) {
-        return wx_fail_nomem(err);
+    if (broken(fault)) {
+        return broken_down(fault, err);
     }
     if (fault != WX_ENVELOPE_OK) {
         return unsigned_text(component, wx_buf_str(&query->signature), err);
@@ -174,20 +183,36 @@ static wxtp_status check_signature(const wx_component *component, const asked *q
     return WXTP_OK;
 }
 
-static void trace_fault(wx_push_trace *trace, wx_envelope_fault fault, bool key_fits, bool previous,
-                        size_t len)
+/* How a key fared. */
+typedef struct attempt {
+    wx_envelope_fault fault;
+    bool fits;    /* it is the key that the push was sealed with */
+    bool telling; /* it fits, or could not be tried */
+    bool previous;
+} attempt;
+
+static attempt try_key(const wx_component *component, const unsigned char key[WX_AES_KEY_LEN],
+                       const char *sealed, size_t len, wx_buf *plain)
 {
-    const bool decoded =
-        fault != WX_ENVELOPE_BASE64 && fault != WX_ENVELOPE_DECRYPT && fault != WX_ENVELOPE_NOMEM;
-    if (decoded) {
-        wx_push_passed(trace, WX_CHECK_BASE64, "%zu characters", len);
-    }
-    if (decoded && (key_fits || fault == WX_ENVELOPE_APPID || fault == WX_ENVELOPE_OK)) {
-        wx_push_passed(trace, WX_CHECK_KEY, "sealed with the %s EncodingAESKey",
-                       previous ? "previous" : "current");
-    } else {
+    attempt self = {.fault = wx_envelope_open(key, component->appid, sealed, len, plain)};
+    self.fits = self.fault == WX_ENVELOPE_OK || self.fault == WX_ENVELOPE_APPID ||
+                wx_envelope_key_fits(key, component->appid, sealed, len, plain->allocator);
+    self.telling = self.fits || broken(self.fault);
+    return self;
+}
+
+static void trace_attempt(wx_push_trace *trace, const attempt *self, size_t len)
+{
+    const wx_envelope_fault fault = self->fault;
+    if (broken(fault) || fault == WX_ENVELOPE_BASE64 || fault == WX_ENVELOPE_DECRYPT) {
         return;
     }
+    wx_push_passed(trace, WX_CHECK_BASE64, "%zu characters", len);
+    if (!self->fits) {
+        return;
+    }
+    wx_push_passed(trace, WX_CHECK_KEY, "sealed with the %s EncodingAESKey",
+                   self->previous ? "previous" : "current");
     if (fault != WX_ENVELOPE_PADDING) {
         wx_push_passed(trace, WX_CHECK_PADDING, "1 to 32 equal bytes");
         if (fault != WX_ENVELOPE_LENGTH) {
@@ -196,45 +221,37 @@ static void trace_fault(wx_push_trace *trace, wx_envelope_fault fault, bool key_
     }
 }
 
-/* With the current key, then the previous one. The fault that says most is told: that of the key that fits.
+/* With the current key, then the previous one. Of two that do not open it, the one that tells more is told.
  */
 static wxtp_status decrypt(const wx_component *component, const char *sealed, wxtp_push *push, wx_buf *plain,
                            wx_push_trace *trace, wx_err *err)
 {
-    const char *const keys[TRIES] = {component->aes_key, component->previous_aes_key};
+    const char *const keys[] = {component->aes_key, component->previous_aes_key};
     const size_t len = strlen(sealed);
-    wx_envelope_fault told = WX_ENVELOPE_OK;
-    bool told_fits = false;
+    attempt told = {0};
     bool any = false;
-    for (int i = 0; i < TRIES; i++) {
+    const size_t count = sizeof(keys) / sizeof(keys[0]);
+    for (size_t i = 0; i < count && (!any || told.fault != WX_ENVELOPE_OK); i++) {
         unsigned char key[WX_AES_KEY_LEN];
         if (!keys[i] || !wx_encoding_aes_key_decode(keys[i], strlen(keys[i]), key)) {
             continue;
         }
-        wx_buf_clear(plain);
-        const wx_envelope_fault fault = wx_envelope_open(key, component->appid, sealed, len, plain);
-        const bool fits = fault == WX_ENVELOPE_OK ||
-                          wx_envelope_key_fits(key, component->appid, sealed, len, plain->allocator);
+        attempt now = try_key(component, key, sealed, len, plain);
         OPENSSL_cleanse(key, sizeof(key));
-        if (!any || (fits && !told_fits) || fault == WX_ENVELOPE_APPID || fault == WX_ENVELOPE_NOMEM) {
-            told = fault;
-            told_fits = fits;
-            push->previous_key = i > 0;
+        now.previous = keys[i] == component->previous_aes_key;
+        if (!any || now.fault == WX_ENVELOPE_OK || (now.telling && !told.telling)) {
+            told = now;
         }
         any = true;
-        if (fault == WX_ENVELOPE_OK) {
-            push->previous_key = i > 0;
-            trace_fault(trace, fault, true, push->previous_key, len);
-            return WXTP_OK;
-        }
     }
     if (!any) {
         wx_fail(err, WXTP_ERR_CONFIGURATION, "the platform has no EncodingAESKey to open pushes with");
         wx_err_hint(err, "%s", hint_key);
         return err->status;
     }
-    trace_fault(trace, told, told_fits, push->previous_key, len);
-    return fault_of(told, told_fits, err);
+    push->previous_key = told.previous;
+    trace_attempt(trace, &told, len);
+    return told.fault == WX_ENVELOPE_OK ? WXTP_OK : fault_of(told.fault, told.fits, err);
 }
 
 /* ---- What is inside ---- */

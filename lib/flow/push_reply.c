@@ -26,6 +26,15 @@ static bool make_nonce(char nonce[2 * NONCE_BYTES + 1])
     return true;
 }
 
+static wxtp_status unsealed(wx_envelope_fault fault, wx_err *err)
+{
+    if (fault == WX_ENVELOPE_NOMEM) {
+        return wx_fail_nomem(err);
+    }
+    return wx_fail(err, WXTP_ERR_INTERNAL, "%s",
+                   fault == WX_ENVELOPE_LENGTH ? "the reply is too long" : "OpenSSL could not seal a reply");
+}
+
 wxtp_status wx_push_seal(wx_core *core, const wx_component *component, const wxtp_push *push,
                          const char *message, char **reply, wx_err *err)
 {
@@ -42,13 +51,15 @@ wxtp_status wx_push_seal(wx_core *core, const wx_component *component, const wxt
         return wx_fail(err, WXTP_ERR_CONFIGURATION,
                        "the platform has no EncodingAESKey to seal a reply with");
     }
-    const bool ok =
-        make_nonce(nonce) &&
-        wx_envelope_seal(key, component->appid, message, strlen(message), NULL, &sealed) &&
-        wx_push_signature(component->push_token, timestamp, nonce, sealed.data, sealed.len, signature);
+    const wx_envelope_fault fault =
+        wx_envelope_seal(key, component->appid, message, strlen(message), NULL, &sealed);
     OPENSSL_cleanse(key, sizeof(key));
-    if (!ok) {
-        return sealed.failed ? wx_fail_nomem(err) : wx_openssl_fail("seal a reply", err);
+    if (fault != WX_ENVELOPE_OK) {
+        return unsealed(fault, err);
+    }
+    if (!make_nonce(nonce) ||
+        !wx_push_signature(component->push_token, timestamp, nonce, sealed.data, sealed.len, signature)) {
+        return wx_openssl_fail("sign a reply", err);
     }
     wx_buf_printf(&text,
                   "<xml><Encrypt><![CDATA[%s]]></Encrypt><MsgSignature><![CDATA[%s]]></MsgSignature>"

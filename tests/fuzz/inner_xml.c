@@ -34,8 +34,8 @@ static void receive(world *w, const fuzz_bytes *xml, bool again)
     wx_buf_init(&base64, NULL, BODY_ROOM);
     wx_buf_init(&body, NULL, BODY_ROOM);
     fuzz_require(wx_encoding_aes_key_decode(WORLD_AES_KEY, strlen(WORLD_AES_KEY), key));
-    fuzz_require(
-        wx_envelope_seal(key, WORLD_COMPONENT, (const char *)xml->data, xml->size, random_bytes, &base64));
+    fuzz_require(wx_envelope_seal(key, WORLD_COMPONENT, (const char *)xml->data, xml->size, random_bytes,
+                                  &base64) == WX_ENVELOPE_OK);
     fuzz_require(wx_push_signature(WORLD_PUSH_TOKEN, "1", "n", wx_buf_str(&base64), base64.len, hex));
     (void)snprintf(query, sizeof(query), "timestamp=1&nonce=n&msg_signature=%s", hex);
     fuzz_require(wx_buf_printf(&body, "<xml><Encrypt>%s</Encrypt></xml>", wx_buf_str(&base64)));

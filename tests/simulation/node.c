@@ -384,7 +384,7 @@ static bool write_push(const sim_push *push, char *query, size_t query_size, cha
                    "<xml><AppId>%s</AppId><CreateTime>%lld</CreateTime><InfoType>%s</InfoType>%s</xml>",
                    SIM_COMPONENT, (long long)push->create_time_s, push->event, more);
     if (!wx_encoding_aes_key_decode(SIM_AES_KEY, strlen(SIM_AES_KEY), key) ||
-        !wx_envelope_seal(key, SIM_COMPONENT, xml, strlen(xml), NULL, &text) ||
+        wx_envelope_seal(key, SIM_COMPONENT, xml, strlen(xml), NULL, &text) != WX_ENVELOPE_OK ||
         !wx_push_signature(SIM_PUSH_TOKEN, "1767225600", "nonce1", text.data, text.len, signature)) {
         return false;
     }

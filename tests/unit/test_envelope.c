@@ -1,8 +1,10 @@
 #include "unit.h"
 
+#include <limits.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "base/mem.h"
 #include "codec/base64.h"
@@ -59,11 +61,13 @@ static void vectors_both_ways(void **state)
         assert_string_equal(wx_buf_str(&buf), plain);
         wx_buf_clear(&buf);
         assert_int_equal(strlen(random), 16);
-        assert_true(wx_envelope_seal(key, appid, plain, strlen(plain), (const unsigned char *)random, &buf));
+        assert_int_equal(
+            wx_envelope_seal(key, appid, plain, strlen(plain), (const unsigned char *)random, &buf),
+            WX_ENVELOPE_OK);
         assert_string_equal(wx_buf_str(&buf), encrypt);
         /* Fresh random bytes: another text that opens to the same. */
         wx_buf_clear(&buf);
-        assert_true(wx_envelope_seal(key, appid, plain, strlen(plain), NULL, &buf));
+        assert_int_equal(wx_envelope_seal(key, appid, plain, strlen(plain), NULL, &buf), WX_ENVELOPE_OK);
         assert_string_not_equal(wx_buf_str(&buf), encrypt);
         WX_AUTO_BUF again;
         wx_buf_init(&again, &memory.allocator, 1 << 16);
@@ -291,7 +295,7 @@ static void long_messages_both_ways(void **state)
         wx_buf_init(&plain, NULL, len + 4);
         wx_buf_init(&small, NULL, len + 3); /* a byte too few */
         assert_true(wx_buf_text(&plain, "kept") && wx_buf_text(&small, "kept"));
-        assert_true(wx_envelope_seal(key, "wx1", message, len, NULL, &sealed));
+        assert_int_equal(wx_envelope_seal(key, "wx1", message, len, NULL, &sealed), WX_ENVELOPE_OK);
         assert_int_equal(wx_envelope_open(key, "wx1", sealed.data, sealed.len, &plain), WX_ENVELOPE_OK);
         assert_int_equal(plain.len, len + 4);
         assert_memory_equal(plain.data, "kept", 4);
@@ -301,10 +305,80 @@ static void long_messages_both_ways(void **state)
         assert_false(small.failed);
         free(message);
     }
-    WX_AUTO_BUF none;
-    wx_buf_init(&none, NULL, 64);
-    assert_false(wx_envelope_seal(key, "wx1", "x", (size_t)1 << 30, NULL, &none));
-    assert_false(none.failed);
+}
+
+/* What is too long is refused before it is read, and before memory is asked for. */
+static void lengths_that_do_not_fit_are_refused(void **state)
+{
+    (void)state;
+    static const unsigned char key[32] = {5};
+    const size_t longest = INT_MAX / 2;
+    counting memory;
+    counting_init(&memory);
+    memory.fail_at = 1;
+    WX_AUTO_BUF buf;
+    wx_buf_init(&buf, &memory.allocator, (size_t)INT_MAX * 2);
+    assert_int_equal(wx_envelope_seal(key, "wx1", "x", longest + 1, NULL, &buf), WX_ENVELOPE_LENGTH);
+    assert_int_equal(memory.calls, 0);
+    assert_int_equal(wx_envelope_seal(key, "wx1", "x", longest, NULL, &buf), WX_ENVELOPE_NOMEM);
+    assert_int_equal(wx_envelope_open(key, "wx1", "", longest + 1, &buf), WX_ENVELOPE_LENGTH);
+    char *zeros = mmap(NULL, longest, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    assert_ptr_not_equal(zeros, MAP_FAILED);
+    assert_int_equal(wx_envelope_open(key, "wx1", zeros, longest, &buf), WX_ENVELOPE_BASE64);
+    assert_int_equal(munmap(zeros, longest), 0);
+    /* 16 random, 4 of length, 100, "wx1", 5 of padding: 128, in base64 172. */
+    char message[100];
+    memset(message, 'm', sizeof(message));
+    const size_t rooms[] = {64, 127, 128, 171, 172};
+    for (size_t at = 0; at < sizeof(rooms) / sizeof(rooms[0]); at++) {
+        WX_AUTO_BUF small;
+        wx_buf_init(&small, NULL, rooms[at]);
+        assert_int_equal(wx_envelope_seal(key, "wx1", message, sizeof(message), NULL, &small),
+                         rooms[at] < 172 ? WX_ENVELOPE_LENGTH : WX_ENVELOPE_OK);
+    }
+}
+
+static bool fits(const unsigned char *key, const char *appid, const unsigned char *bytes, size_t len)
+{
+    static const unsigned char right[32] = {1, 2, 3};
+    counting memory;
+    counting_init(&memory);
+    WX_AUTO_BUF base64;
+    wx_buf_init(&base64, NULL, 4096);
+    encrypt_raw(right, bytes, len, &base64);
+    const bool answer = wx_envelope_key_fits(key, appid, base64.data, base64.len, &memory.allocator);
+    assert_int_equal(memory.live, 0);
+    assert_int_equal(memory.not_zeroed, 0);
+    assert_true(memory.calls > 0);
+    return answer;
+}
+
+/* Nothing else of these texts is right: neither padding nor length. */
+static void a_key_fits_where_a_part_of_a_message_is_seen(void **state)
+{
+    (void)state;
+    static const unsigned char right[32] = {1, 2, 3};
+    static const unsigned char wrong[32] = {1, 2, 4};
+    unsigned char bytes[64];
+    memset(bytes, 255, sizeof(bytes));
+    assert_false(fits(right, "wx1", bytes, 64));
+    assert_false(fits(right, "", bytes, 64));
+    memcpy(bytes + 20, "<xml", 4);
+    assert_true(fits(right, "wx1", bytes, 64));
+    assert_true(fits(right, "", bytes, 32));
+    assert_false(fits(wrong, "wx1", bytes, 64));
+    assert_false(fits(wrong, "", bytes, 32));
+    assert_false(fits(right, "wx1", bytes, 16));
+    memset(bytes, 255, sizeof(bytes));
+    memcpy(bytes + 12, "<xml", 4); /* not where a message begins */
+    assert_false(fits(right, "wx1", bytes, 64));
+    memset(bytes, 255, sizeof(bytes));
+    memcpy(bytes + 61, "wx1", 3);
+    assert_true(fits(right, "wx1", bytes, 64));
+    assert_false(fits(right, "wx2", bytes, 64));
+    assert_false(fits(right, "", bytes, 64));
+    assert_false(fits(wrong, "wx1", bytes, 64));
+    assert_false(wx_envelope_key_fits(right, "wx1", "no base64", 9, NULL));
 }
 
 static void malformed_texts(void **state)
@@ -350,21 +424,20 @@ static void out_of_memory(void **state)
         WX_AUTO_BUF plain;
         wx_buf_init(&sealed, &memory.allocator, 4096);
         wx_buf_init(&plain, &memory.allocator, 4096);
-        bool done = wx_envelope_seal(key, "wx1", "hello", 5, NULL, &sealed);
-        if (done) {
-            wx_envelope_fault fault = wx_envelope_open(key, "wx1", sealed.data, sealed.len, &plain);
-            assert_true(fault == WX_ENVELOPE_OK || fault == WX_ENVELOPE_NOMEM);
-            done = fault == WX_ENVELOPE_OK;
-            assert_int_equal(plain.len, done ? 5 : 0);
+        wx_envelope_fault fault = wx_envelope_seal(key, "wx1", "hello", 5, NULL, &sealed);
+        if (fault == WX_ENVELOPE_OK) {
+            fault = wx_envelope_open(key, "wx1", sealed.data, sealed.len, &plain);
+            assert_int_equal(plain.len, fault == WX_ENVELOPE_OK ? 5 : 0);
         }
         wx_buf_free(&sealed);
         wx_buf_free(&plain);
         assert_int_equal(memory.live, 0);
         assert_int_equal(memory.not_zeroed, 0);
-        if (done) {
+        if (fault == WX_ENVELOPE_OK) {
             assert_true(n > 3);
             break;
         }
+        assert_int_equal(fault, WX_ENVELOPE_NOMEM);
     }
 }
 
@@ -380,6 +453,8 @@ int main(void)
         cmocka_unit_test(i8_signed_parts_are_joined_in_the_order_of_their_bytes),
         cmocka_unit_test(i8_bounds_of_length_and_padding),
         cmocka_unit_test(long_messages_both_ways),
+        cmocka_unit_test(lengths_that_do_not_fit_are_refused),
+        cmocka_unit_test(a_key_fits_where_a_part_of_a_message_is_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

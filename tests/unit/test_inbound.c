@@ -49,7 +49,7 @@ static void seal(sealed *self, const char *xml)
     WX_AUTO_BUF text;
     wx_buf_init(&text, NULL, 1 << 20);
     assert_true(wx_encoding_aes_key_decode(self->key, strlen(self->key), key));
-    assert_true(wx_envelope_seal(key, self->appid, xml, strlen(xml), NULL, &text));
+    assert_int_equal(wx_envelope_seal(key, self->appid, xml, strlen(xml), NULL, &text), WX_ENVELOPE_OK);
     assert_true(wx_push_signature(self->token, "1767225600", "nonce1", text.data, text.len, signature));
     snprintf(self->query, sizeof self->query,
              "signature=x&timestamp=1767225600&nonce=nonce1&encrypt_type=aes&msg_signature=%s", signature);
@@ -266,7 +266,7 @@ static void I8_the_check_that_a_changed_text_fails_is_told(void **state)
         wx_buf_init(&bytes, NULL, 1 << 20);
         seal(&self, xml);
         assert_true(wx_encoding_aes_key_decode(self.key, strlen(self.key), key));
-        assert_true(wx_envelope_seal(key, self.appid, xml, strlen(xml), NULL, &text));
+        assert_int_equal(wx_envelope_seal(key, self.appid, xml, strlen(xml), NULL, &text), WX_ENVELOPE_OK);
         if (kind == 0) {
             memcpy(text.data, "!*!*", 4);
         } else {

@@ -2,12 +2,16 @@
  * read. */
 #include "unit.h"
 
+#include <errno.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "codec/base64.h"
 #include "codec/envelope.h"
 #include "codec/seal.h"
+#include "fake_clock.h"
 #include "flow/push_open.h"
 
 #define COMPONENT "wxc0000000000000c1"
@@ -32,22 +36,36 @@ static void push_done(wxtp_push *push)
     wx_xml_free(&push->fields);
 }
 
-/* Signs `encrypt` with TOKEN and opens it. */
-static wxtp_status open_signed(const wxtp_allocator *allocator, const wx_component *component,
-                               const char *encrypt, wxtp_push *push, wx_err *err)
+static wxtp_status open_with(const wxtp_allocator *allocator, const wx_component *component,
+                             const char *signature, const char *encrypt, wxtp_push *push,
+                             wx_push_trace *trace, wx_err *err)
 {
     wx_core core = {0};
     core.allocator = *allocator;
     char query[256];
-    char signature[41];
-    assert_true(wx_push_signature(TOKEN, "1767225600", "nonce1", encrypt, strlen(encrypt), signature));
-    snprintf(query, sizeof query, "timestamp=1767225600&nonce=nonce1&msg_signature=%s", signature);
+    snprintf(query, sizeof query, "timestamp=1767225600&nonce=nonce1&encrypt_type=aes&msg_signature=%s",
+             signature);
     WX_AUTO_BUF body;
     wx_buf_init(&body, NULL, 1 << 16);
     assert_true(wx_buf_printf(&body, "<xml><Encrypt>%s</Encrypt></xml>", encrypt));
     *push = (wxtp_push){0};
     *err = (wx_err){0};
-    return wx_push_open(&core, component, query, body.data, body.len, push, NULL, err);
+    return wx_push_open(&core, component, query, body.data, body.len, push, trace, err);
+}
+
+/* Signs `encrypt` with TOKEN and opens it. */
+static wxtp_status open_traced(const wxtp_allocator *allocator, const wx_component *component,
+                               const char *encrypt, wxtp_push *push, wx_push_trace *trace, wx_err *err)
+{
+    char signature[41];
+    assert_true(wx_push_signature(TOKEN, "1767225600", "nonce1", encrypt, strlen(encrypt), signature));
+    return open_with(allocator, component, signature, encrypt, push, trace, err);
+}
+
+static wxtp_status open_signed(const wxtp_allocator *allocator, const wx_component *component,
+                               const char *encrypt, wxtp_push *push, wx_err *err)
+{
+    return open_traced(allocator, component, encrypt, push, NULL, err);
 }
 
 static void seal_with(const char *key_text, const char *appid, const char *xml, wx_buf *encrypt)
@@ -55,8 +73,9 @@ static void seal_with(const char *key_text, const char *appid, const char *xml, 
     unsigned char key[WX_AES_KEY_LEN];
     assert_true(wx_encoding_aes_key_decode(key_text, strlen(key_text), key));
     wx_buf_init(encrypt, NULL, 1 << 16);
-    assert_true(
-        wx_envelope_seal(key, appid, xml, strlen(xml), (const unsigned char *)"0123456789abcdef", encrypt));
+    assert_int_equal(
+        wx_envelope_seal(key, appid, xml, strlen(xml), (const unsigned char *)"0123456789abcdef", encrypt),
+        WX_ENVELOPE_OK);
 }
 
 static wxtp_status open_xml(const wxtp_allocator *allocator, const wx_component *component, const char *xml,
@@ -118,22 +137,127 @@ static void I8_each_fault_of_the_envelope_names_its_remedy(void **state)
     assert_int_equal(memory.live, 0);
 }
 
-/* Of two keys' faults, the one that says most: another appid was decrypted well. */
+/* Where the checks end: each before it has been passed, none behind it. */
+static void assert_stopped_at(const wx_push_trace *trace, wx_push_check check)
+{
+    for (int at = 0; at < WX_PUSH_CHECKS; at++) {
+        assert_int_equal(trace->passed[at], at < (int)check);
+    }
+}
+
+/* What it was sealed for is told whichever key opened it, and whatever it says. */
 static void I8_another_appid_is_told_whichever_key_opened_it(void **state)
 {
     (void)state;
     counting memory;
     counting_init(&memory);
-    wxtp_push push;
-    wx_err err;
-    const char *const keys[] = {KEY, OLD_KEY};
+    static const struct {
+        const char *key, *text, *which;
+    } rows[] = {{KEY, EVENT, "the current"},
+                {OLD_KEY, EVENT, "the previous"},
+                {KEY, "no XML", "the current"},
+                {OLD_KEY, "no XML", "the previous"}};
     const wx_component component = component_of(TOKEN, NULL, KEY, OLD_KEY);
-    for (int at = 0; at < 2; at++) {
+    for (size_t at = 0; at < sizeof rows / sizeof *rows; at++) {
         WX_AUTO_BUF encrypt;
-        seal_with(keys[at], "wxffffffffffffffff", EVENT, &encrypt);
-        assert_int_equal(open_signed(&memory.allocator, &component, wx_buf_str(&encrypt), &push, &err),
-                         WXTP_ERR_SIGNATURE);
+        wxtp_push push;
+        wx_push_trace trace = {0};
+        wx_err err;
+        seal_with(rows[at].key, "wxffffffffffffffff", rows[at].text, &encrypt);
+        assert_int_equal(
+            open_traced(&memory.allocator, &component, wx_buf_str(&encrypt), &push, &trace, &err),
+            WXTP_ERR_SIGNATURE);
         assert_says(&err, WXTP_ERR_SIGNATURE, "the appid inside", "another platform");
+        assert_stopped_at(&trace, WX_CHECK_APPID);
+        assert_non_null(strstr(trace.details[WX_CHECK_KEY], rows[at].which));
+    }
+}
+
+/* 64 bytes as they are: no honest sealer makes these. */
+static void encrypt_raw(const char *key_text, const unsigned char bytes[64], wx_buf *base64)
+{
+    unsigned char key[WX_AES_KEY_LEN];
+    unsigned char out[64];
+    int written = 0;
+    assert_true(wx_encoding_aes_key_decode(key_text, strlen(key_text), key));
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    assert_int_equal(EVP_EncryptInit_ex(ctx, EVP_aes_256_cbc(), NULL, key, key), 1);
+    EVP_CIPHER_CTX_set_padding(ctx, 0);
+    assert_int_equal(EVP_EncryptUpdate(ctx, out, &written, bytes, sizeof out), 1);
+    assert_int_equal(written, sizeof out);
+    EVP_CIPHER_CTX_free(ctx);
+    wx_buf_init(base64, NULL, 256);
+    assert_true(wx_base64_encode(base64, out, sizeof out));
+}
+
+/* Of two keys' faults, the one that says most: that of the key which fits, be it the first or the second. */
+static void I8_the_fault_of_the_key_that_fits_is_told(void **state)
+{
+    (void)state;
+    counting memory;
+    counting_init(&memory);
+    unsigned char bad_padding[64] = {0};
+    unsigned char bad_length[64] = {0};
+    unsigned char nothing[64] = {0};
+    memcpy(bad_padding + 20, "<xml>", 5);
+    memcpy(bad_length + 16, "\1\0\0\0<xml>", 9);
+    bad_length[63] = 1;
+    const struct {
+        const unsigned char *bytes;
+        const char *key, *says, *hint;
+        wx_push_check stopped_at;
+    } rows[] = {
+        {bad_padding, KEY, "the padding is wrong", "The key is the right one", WX_CHECK_PADDING},
+        {bad_padding, OLD_KEY, "the padding is wrong", "The key is the right one", WX_CHECK_PADDING},
+        {bad_length, KEY, "the message length is wrong", "The key is the right one", WX_CHECK_LENGTH},
+        {bad_length, OLD_KEY, "the message length is wrong", "The key is the right one", WX_CHECK_LENGTH},
+        {nothing, KEY, "sealed with another EncodingAESKey", "--aes-key-file", WX_CHECK_KEY},
+    };
+    const wx_component component = component_of(TOKEN, NULL, KEY, OLD_KEY);
+    for (size_t at = 0; at < sizeof rows / sizeof *rows; at++) {
+        WX_AUTO_BUF encrypt;
+        wxtp_push push;
+        wx_push_trace trace = {0};
+        wx_err err;
+        encrypt_raw(rows[at].key, rows[at].bytes, &encrypt);
+        assert_int_equal(
+            open_traced(&memory.allocator, &component, wx_buf_str(&encrypt), &push, &trace, &err),
+            WXTP_ERR_SIGNATURE);
+        assert_says(&err, WXTP_ERR_SIGNATURE, rows[at].says, rows[at].hint);
+        assert_stopped_at(&trace, rows[at].stopped_at);
+        assert_int_equal(push.previous_key, strcmp(rows[at].key, OLD_KEY) == 0);
+    }
+}
+
+static void I8_a_wrong_signature_names_what_is_wrong_with_it(void **state)
+{
+    (void)state;
+    counting memory;
+    counting_init(&memory);
+    static const char digits[] = "has not 40 hexadecimal digits";
+    static const struct {
+        const char *signature, *says, *hint;
+        char *previous_token;
+    } rows[] = {
+        {"0123456789abcdef0123456789abcdef0123456", digits, "exactly as they came", NULL},
+        {"0123456789abcdef0123456789abcdef012345678", digits, "exactly as they came", NULL},
+        {"0123456789ABCDEF0123456789abcdef01234567", digits, "exactly as they came", NULL},
+        {"0123456789abcdef0123456789abcdef01234567", "another Token than the one here", "--token-file", NULL},
+        {"0123456789abcdef0123456789abcdef01234567", "neither the current nor the previous", "--token-file",
+         OLD_TOKEN},
+    };
+    WX_AUTO_BUF encrypt;
+    seal_with(KEY, COMPONENT, EVENT, &encrypt);
+    for (size_t at = 0; at < sizeof rows / sizeof *rows; at++) {
+        wxtp_push push;
+        wx_push_trace trace = {0};
+        wx_err err;
+        const wx_component component = component_of(TOKEN, rows[at].previous_token, KEY, NULL);
+        assert_int_equal(open_with(&memory.allocator, &component, rows[at].signature, wx_buf_str(&encrypt),
+                                   &push, &trace, &err),
+                         WXTP_ERR_SIGNATURE);
+        assert_says(&err, WXTP_ERR_SIGNATURE, rows[at].says, rows[at].hint);
+        assert_stopped_at(&trace, WX_CHECK_SIGNATURE);
     }
 }
 
@@ -207,6 +331,8 @@ static void I11_a_body_has_at_most_1_mib(void **state)
     assert_says(&err, WXTP_ERR_SIGNATURE, "larger than 1 MiB", "exactly as they came");
 }
 
+#define LONG_EVENT "a_kind_of_event_with_a_name_of_50_characters_or_so"
+
 static void what_a_push_says_of_itself_is_read(void **state)
 {
     (void)state;
@@ -227,14 +353,28 @@ static void what_a_push_says_of_itself_is_read(void **state)
         {"<InfoType>t</InfoType><AuthorizerAppid>no/appid</AuthorizerAppid>", "t", "", WX_PUSH_EVENT, 0},
         {"<MsgType>text</MsgType><AppId>other</AppId>", "text", "", WX_PUSH_MESSAGE, 0},
         {"<Other>x</Other>", "", "", WX_PUSH_MESSAGE, 0},
+        {"<InfoType>" LONG_EVENT "</InfoType>", LONG_EVENT, "", WX_PUSH_EVENT, 0},
     };
     const wx_component component = component_of(TOKEN, NULL, KEY, NULL);
     for (size_t at = 0; at < sizeof rows / sizeof *rows; at++) {
         char xml[512];
+        char source[128];
+        char told[128];
         wxtp_push push;
+        wx_push_trace trace = {0};
         wx_err err;
+        WX_AUTO_BUF encrypt;
         snprintf(xml, sizeof xml, "<xml>%s</xml>", rows[at].inner);
-        assert_int_equal(open_xml(&memory.allocator, &component, xml, &push, &err), WXTP_OK);
+        seal_with(KEY, COMPONENT, xml, &encrypt);
+        assert_int_equal(
+            open_traced(&memory.allocator, &component, wx_buf_str(&encrypt), &push, &trace, &err), WXTP_OK);
+        assert_stopped_at(&trace, WX_PUSH_CHECKS);
+        snprintf(told, sizeof told, "%s of kind %s",
+                 rows[at].kind == WX_PUSH_EVENT ? "an event" : "a message",
+                 *rows[at].event ? rows[at].event : "unknown");
+        assert_string_equal(trace.details[WX_CHECK_EVENT_APPID], told);
+        snprintf(source, sizeof source, "push %.40s %s", push.event, push.id);
+        assert_string_equal(push.source, source);
         assert_string_equal(push.component, COMPONENT);
         assert_string_equal(push.event, rows[at].event);
         assert_string_equal(push.authorizer, rows[at].authorizer);
@@ -280,16 +420,65 @@ static void I11_out_of_memory_is_no_forgery(void **state)
     }
 }
 
+static wxtp_status seal_reply(counting *memory, char *key, const char *message, wx_err *err)
+{
+    fake_clock clock;
+    wx_core core = {0};
+    const wx_component component = component_of(TOKEN, NULL, key, NULL);
+    const wxtp_push push = {0};
+    char *reply = NULL;
+    fake_clock_init(&clock);
+    fake_clock_port(&clock, &core.clock);
+    core.allocator = memory->allocator;
+    *err = (wx_err){0};
+    errno = 0; /* an allocator need not say ENOMEM */
+    const wxtp_status status = wx_push_seal(&core, &component, &push, message, &reply, err);
+    assert_int_equal(status == WXTP_OK, reply != NULL);
+    wx_free(reply);
+    assert_int_equal(memory->live, 0);
+    assert_int_equal(memory->not_zeroed, 0);
+    return status;
+}
+
+static void I11_a_reply_that_cannot_be_sealed_says_why(void **state)
+{
+    (void)state;
+    wx_err err;
+    counting memory;
+    counting_init(&memory);
+    assert_int_equal(seal_reply(&memory, NULL, "<xml/>", &err), WXTP_ERR_CONFIGURATION);
+    assert_says(&err, WXTP_ERR_CONFIGURATION, "has no EncodingAESKey", "");
+    static char large[300 * 1024];
+    memset(large, 'x', sizeof large - 1);
+    assert_int_equal(seal_reply(&memory, KEY, large, &err), WXTP_ERR_INTERNAL);
+    assert_says(&err, WXTP_ERR_INTERNAL, "the reply is too long", "");
+    for (size_t n = 1;; n++) {
+        counting_init(&memory);
+        memory.fail_at = n;
+        const wxtp_status status = seal_reply(&memory, KEY, "<xml/>", &err);
+        if (status == WXTP_OK) {
+            assert_true(n > 3);
+            break;
+        }
+        if (status != WXTP_ERR_NOMEM) {
+            fail_msg("allocation %zu: %s", n, err.message);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(I8_without_token_or_key_nothing_is_taken),
         cmocka_unit_test(I8_each_fault_of_the_envelope_names_its_remedy),
         cmocka_unit_test(I8_another_appid_is_told_whichever_key_opened_it),
+        cmocka_unit_test(I8_the_fault_of_the_key_that_fits_is_told),
+        cmocka_unit_test(I8_a_wrong_signature_names_what_is_wrong_with_it),
         cmocka_unit_test(I8_a_value_of_the_query_has_at_most_256_bytes),
         cmocka_unit_test(I11_a_body_has_at_most_1_mib),
         cmocka_unit_test(what_a_push_says_of_itself_is_read),
         cmocka_unit_test(I11_out_of_memory_is_no_forgery),
+        cmocka_unit_test(I11_a_reply_that_cannot_be_sealed_says_why),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

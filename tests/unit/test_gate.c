@@ -403,6 +403,30 @@ static void I6_a_hold_of_every_call_counts_too(void **state)
     assert_string_equal(look(fx), "quota_exhausted");
 }
 
+/* Each with its own end and its own beginning, as they are told to who asks why. */
+static void I6_what_holds_and_since_when_is_read(void **state)
+{
+    fixture *fx = *state;
+    wxtp_tenant_row row = fixture_service_account(fx, APPID);
+    fixture_put_tenant(fx, &row);
+    WX_AUTO_TENANT *tenant = fixture_tenant(fx, FIXTURE_COMPONENT, APPID);
+    wx_gate_facts facts = {.tenant = tenant, .api = unblacklist(fx)};
+    wx_err err = {0};
+    const int64_t refused_ms = fake_clock_wall(&fx->clock);
+    put_hold(fx, "batchUnblacklist", WXTP_HOLD_REFUSED, 48001, HOUR_MS);
+    fake_clock_advance(&fx->clock, MINUTE_MS);
+    const int64_t quota_ms = fake_clock_wall(&fx->clock);
+    put_hold(fx, "batchUnblacklist", WXTP_HOLD_QUOTA, 45009, 2 * HOUR_MS);
+    fake_clock_advance(&fx->clock, MINUTE_MS);
+    assert_int_equal(wx_gate_read(fx->core, &facts, &err), WXTP_OK);
+    assert_int_equal(facts.now_ms, quota_ms + MINUTE_MS);
+    assert_int_equal(facts.refused_since_ms, refused_ms);
+    assert_int_equal(facts.refused_until_ms, refused_ms + HOUR_MS);
+    assert_int_equal(facts.refused_errcode, 48001);
+    assert_int_equal(facts.quota_since_ms, quota_ms);
+    assert_int_equal(facts.quota_until_ms, quota_ms + 2 * HOUR_MS);
+}
+
 static wxtp_hold_kind failing_kind;
 
 static wxtp_status hold_get_fails(wxtp_tx *tx, const char *platform, const char *appid, const char *call,
@@ -429,7 +453,7 @@ static void I6_no_yes_while_the_store_fails(void **state)
     struct wxtp_store_ops failing = *sound;
     failing.hold_get = hold_get_fails;
     fx->core->store->ops = &failing;
-    for (int kind = WXTP_HOLD_REFUSED; kind <= WXTP_HOLD_QUOTA; kind++) {
+    for (int kind = WXTP_HOLD_QUOTA; kind <= WXTP_HOLD_REFUSED; kind++) {
         wx_err err = {0};
         const char *reason = NULL;
         char hint[WX_HINT_MAX];
@@ -911,6 +935,7 @@ int main(void)
         T(I6_an_authorizer_of_unread_profile_is_not_certified),
         T(I13_a_hold_stands_for_its_interval_at_most),
         T(I6_a_hold_of_every_call_counts_too),
+        T(I6_what_holds_and_since_when_is_read),
         T(I6_no_yes_while_the_store_fails),
         T(I6_an_api_for_every_account_asks_for_no_kind_and_no_certificate),
         T(I6_an_unknown_appid_asks_nothing),

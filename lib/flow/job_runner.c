@@ -14,7 +14,9 @@ bool wx_runner_end(wx_runner *runner, const wx_err *why)
         runner->outcome = *why;
     }
     pthread_mutex_unlock(&runner->lock);
-    wx_bell_ring(&runner->changed);
+    if (first) { /* who says so at each of its turns would wake itself, and never wait */
+        wx_bell_ring(&runner->changed);
+    }
     return first;
 }
 

@@ -721,6 +721,58 @@ static void a_lease_that_ran_out_and_nobody_took_is_taken_again(void **state)
     assert_int_equal(fake_http_count(&fx->http, PATH), 5);
 }
 
+/* A store that takes no writes from when the first heartbeat is due; well again when it was asked too often.
+ */
+typedef struct ailing {
+    wxtp_store_ops ops;
+    const wxtp_store_ops *inner;
+    fixture *fx;
+    int64_t from_boot_ms;
+    int asked;
+} ailing;
+
+enum { HEARTBEAT_MS = 6000, ASKED_MAX = 200 };
+
+static ailing *the_ailing;
+
+static wxtp_status begin_reading_only(wxtp_store *store, wxtp_tx_mode mode, wxtp_tx **tx)
+{
+    const bool ill =
+        mode != WXTP_TX_READ && atomic_load(&the_ailing->fx->clock.boot_ms) >= the_ailing->from_boot_ms;
+    if (ill && the_ailing->asked < ASKED_MAX) {
+        the_ailing->asked++;
+        *tx = NULL;
+        return WXTP_ERR_STORE;
+    }
+    return the_ailing->inner->begin(store, mode, tx);
+}
+
+static void a_runner_whose_store_fails_still_waits_for_its_call(void **state)
+{
+    fixture *fx = *state;
+    char id[64];
+    create_many(fx, "x", 100, id);
+    play(fx);
+    fake_http_on(&fx->http, PATH, NULL, 1, "{\"errcode\":45011,\"errmsg\":\"too often\"}");
+    ailing self = {.ops = *fx->core->store->ops,
+                   .inner = fx->core->store->ops,
+                   .fx = fx,
+                   .from_boot_ms = atomic_load(&fx->clock.boot_ms) + HEARTBEAT_MS};
+    the_ailing = &self;
+    fixture_patience(&fx->node, 120000);
+    self.ops.begin = begin_reading_only;
+    fx->core->store->ops = &self.ops;
+    wx_err err;
+    wx_err_clear(&err);
+    const wxtp_status status = run_node(&fx->node, id, WXTP_JOB_RUN, &err);
+    fx->core->store->ops = self.inner;
+    assert_int_equal(status, WXTP_ERR_STORE);
+    assert_in_range(self.asked, 1, ASKED_MAX / 2); /* with each beat, not as fast as it can */
+    fixture_patience(&fx->node, 60000);
+    assert_int_equal(run(fx, id, WXTP_JOB_RESUME), WXTP_OK);
+    expect(fx, id, WXTP_JOB_DONE, 100, 0, 0, 0);
+}
+
 /* Makes the node the runner of the job. */
 static void be_runner(fixture_node *node, const char *id, wxtp_lease *lease, char name[WX_JOB_LEASE_NAME_MAX])
 {
@@ -1909,6 +1961,7 @@ int main(void)
         TEST(a_cancel_ends_a_wait),
         TEST(I7_a_runner_that_lost_its_job_changes_nothing),
         TEST(a_lease_that_ran_out_and_nobody_took_is_taken_again),
+        TEST(a_runner_whose_store_fails_still_waits_for_its_call),
         TEST(I7_a_job_that_does_not_add_up_is_neither_run_nor_written),
         TEST(I7_a_batch_is_not_counted_twice_when_its_marks_are_lost),
         TEST(I7_a_dead_runners_claims_are_free_at_once),

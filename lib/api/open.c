@@ -276,6 +276,19 @@ static bool init_lock(wxtp_platform *platform)
     return true;
 }
 
+static wxtp_status no_descriptor(int why, wx_err *err)
+{
+    char reason[128];
+    if (why == ENOMEM) {
+        return wx_fail_nomem(err);
+    }
+    wx_fail(err, WXTP_ERR_IO, "no descriptor for the network can be had: %s",
+            strerror_r(why, reason, sizeof(reason)));
+    wx_err_hint(err, "Raise the limit: of open files with ulimit -n, of those that are waited for with "
+                     "sysctl fs.epoll.max_user_watches.");
+    return err->status;
+}
+
 /* What needs memory and no store. */
 static wxtp_status furnish(wxtp_platform *platform, const wxtp_config *config, wx_err *err)
 {
@@ -295,11 +308,14 @@ static wxtp_status furnish(wxtp_platform *platform, const wxtp_config *config, w
     core->opened = wx_opened_new(&core->allocator);
     core->slots = wx_slots_new(&core->allocator, core->settings.concurrency);
     if (!core->flights || !core->pacer || !core->standings || !core->opened || !core->slots ||
-        !copy_catalog(platform, config) || !open_http(platform, config)) {
+        !copy_catalog(platform, config)) {
         return wx_fail_nomem(err);
     }
     if (!wx_random(&core->xml_salt, sizeof(core->xml_salt))) {
         return wx_openssl_fail("give random bytes", err);
+    }
+    if (!open_http(platform, config)) {
+        return no_descriptor(errno, err);
     }
     const wx_engine_options options = {
         .allocator = &core->allocator,
@@ -309,9 +325,12 @@ static wxtp_status furnish(wxtp_platform *platform, const wxtp_config *config, w
         .own_threads = core->settings.own_threads,
     };
     core->engine = wx_engine_new(&options);
-    platform->queue = core->engine ? wx_queue_new(core, core->settings.submissions_max) : NULL;
-    if (!platform->queue) {
+    if (!core->engine) {
         return wx_fail_nomem(err);
+    }
+    platform->queue = wx_queue_new(core, core->settings.submissions_max);
+    if (!platform->queue) {
+        return no_descriptor(errno, err);
     }
     core->tell = wx_queue_tell;
     core->tell_user = platform->queue;

@@ -1,6 +1,7 @@
 #include "api/queue.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -29,6 +30,7 @@ wx_queue *wx_queue_new(wx_core *core, size_t most)
 {
     wx_queue *queue = wx_alloc(&core->allocator, sizeof(*queue));
     if (!queue) {
+        errno = ENOMEM;
         return NULL;
     }
     queue->allocator = &core->allocator;
@@ -37,7 +39,9 @@ wx_queue *wx_queue_new(wx_core *core, size_t most)
     queue->last = &queue->first;
     queue->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (queue->fd < 0) {
+        const int why = errno;
         wx_free(queue);
+        errno = why;
         return NULL;
     }
     pthread_mutex_init(&queue->lock, NULL);

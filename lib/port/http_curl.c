@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <curl/curl.h>
+#include <errno.h>
 #include <limits.h>
 #include <pthread.h>
 #include <string.h>
@@ -20,7 +21,8 @@ enum {
     LAST_LOOKS = 256,
     QUIET_LOOKS = 3,
     LOOKS_MIN = 8,
-    IDLE_MAX = 4096
+    IDLE_MAX = 4096,
+    REASON_MAX = 128
 };
 
 /* An easy handle, and the transfer that it carries. */
@@ -40,6 +42,7 @@ typedef struct transfer {
     curl_socket_t socket; /* the last that libcurl waited for */
     bool may_have_left;   /* once true it stays so */
     bool held_back;
+    int lack; /* errno: why it got no socket, or its socket cannot be watched; 0: it has all it needs */
     char trouble[CURL_ERROR_SIZE];
 } transfer;
 
@@ -52,7 +55,8 @@ struct wx_http_curl {
     struct curl_slist *post_headers;
     char *ca_file, *proxy, *user_agent;
     CURLM *multi; /* NULL: it broke, and there was no memory for another */
-    bool broken;  /* it has answered with an error */
+    bool broken;  /* it has answered with an error, */
+    int lack;     /* because a socket cannot be watched: errno; 0: for another reason */
     wx_watch *watch;
     long timer_ms; /* when libcurl wants to be called though no socket is ready; -1: not */
     int64_t timer_due_ms;
@@ -123,14 +127,15 @@ static int on_connected(void *user, char *ip, char *local_ip, int port, int loca
 
 static curl_socket_t on_open(void *user, curlsocktype purpose, struct curl_sockaddr *address)
 {
-    wx_http_curl *self = user;
+    transfer *t = user;
     (void)purpose;
     const int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-    if (fd >= 0 && !wx_watch_adopt(self->watch, fd)) {
+    const bool good = fd >= 0 && wx_watch_adopt(t->self->watch, fd);
+    t->lack = good ? 0 : errno;
+    if (fd >= 0 && !good) {
         (void)close(fd);
-        return CURL_SOCKET_BAD;
     }
-    return fd;
+    return good ? fd : CURL_SOCKET_BAD;
 }
 
 static int on_close(void *user, curl_socket_t fd)
@@ -149,7 +154,11 @@ static int on_want(CURL *easy, curl_socket_t fd, int what, void *user, void *soc
     }
     const unsigned wanted = (what == CURL_POLL_IN || what == CURL_POLL_INOUT ? WX_WATCH_IN : 0U) |
                             (what == CURL_POLL_OUT || what == CURL_POLL_INOUT ? WX_WATCH_OUT : 0U);
-    return wx_watch_want(self->watch, fd, wanted) ? 0 : -1;
+    const bool good = wx_watch_want(self->watch, fd, wanted);
+    if (!good) {
+        self->lack = errno;
+    }
+    return good ? 0 : -1;
 }
 
 static int on_timer(CURLM *multi, long timeout_ms, void *user)
@@ -225,7 +234,7 @@ static bool configure(wx_http_curl *self, transfer *made)
     SET(CURLOPT_PREREQFUNCTION, on_connected);
     SET(CURLOPT_PREREQDATA, made);
     SET(CURLOPT_OPENSOCKETFUNCTION, on_open);
-    SET(CURLOPT_OPENSOCKETDATA, self);
+    SET(CURLOPT_OPENSOCKETDATA, made);
     SET(CURLOPT_CLOSESOCKETFUNCTION, on_close);
     SET(CURLOPT_CLOSESOCKETDATA, self);
     if (self->user_agent) {
@@ -397,6 +406,11 @@ static void tell(wxtp_http_answer *answer, const char *what, const char *more)
 
 static void explain(wxtp_http_answer *answer, const transfer *used, CURLcode code)
 {
+    char reason[REASON_MAX];
+    if (used->lack != 0) {
+        tell(answer, "no socket can be had", strerror_r(used->lack, reason, sizeof(reason)));
+        return;
+    }
     switch (code) {
     case CURLE_OUT_OF_MEMORY: /* also what libcurl 7.88 calls a header line beyond its ceiling */
 #if LIBCURL_VERSION_NUM >= 0x080600
@@ -529,12 +543,14 @@ static void start_anew(wx_http_curl *self)
 {
     wx_quiet quiet;
     while (self->first) {
+        self->first->lack = self->lack;
         finish(self, self->first, CURLE_OUT_OF_MEMORY, true);
     }
     wx_quiet_begin(&quiet);
     (void)curl_multi_cleanup(WX_TAKE(self->multi));
     wx_quiet_end(&quiet);
     self->broken = false;
+    self->lack = 0;
     (void)make_multi(self); /* else the next request tries */
 }
 
@@ -573,6 +589,7 @@ static bool start(void *user, const wxtp_http_request *request, wxtp_http_answer
     t->header_bytes = 0;
     t->socket = CURL_SOCKET_BAD;
     t->may_have_left = t->held_back = false;
+    t->lack = 0;
     t->trouble[0] = '\0';
     t->deadline_ms = request->timeout_ms > INT64_MAX - now ? INT64_MAX : now + request->timeout_ms;
     wx_buf_init(&t->body, self->allocator,
@@ -660,11 +677,9 @@ wx_http_curl *wx_http_curl_new(const wxtp_allocator *allocator, const wxtp_clock
                                const wx_http_curl_options *options)
 {
     assert(options);
-    if (!set_up_curl()) {
-        return NULL;
-    }
-    wx_http_curl *self = wx_alloc(allocator, sizeof(*self));
+    wx_http_curl *self = set_up_curl() ? wx_alloc(allocator, sizeof(*self)) : NULL;
     if (!self) {
+        errno = ENOMEM;
         return NULL;
     }
     if (allocator) {
@@ -674,7 +689,9 @@ wx_http_curl *wx_http_curl_new(const wxtp_allocator *allocator, const wxtp_clock
     self->clock = clock ? *clock : *wxtp_clock_system();
     self->pid = getpid();
     if (!copy_options(self, options)) {
+        const int why = self->watch ? ENOMEM : errno;
         wx_http_curl_free(self);
+        errno = why;
         return NULL;
     }
     return self;

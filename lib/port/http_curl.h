@@ -15,6 +15,7 @@ typedef struct wx_http_curl_options {
     size_t connections; /* how many are kept when idle */
 } wx_http_curl_options;
 
+/* NULL with errno: ENOMEM, or why there is no descriptor. */
 wx_http_curl *wx_http_curl_new(const wxtp_allocator *allocator, const wxtp_clock *clock,
                                const wx_http_curl_options *options);
 void wx_http_curl_port(wx_http_curl *self, wxtp_http *port);

@@ -1,6 +1,7 @@
 #include "port/watch.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -35,13 +36,16 @@ wx_watch *wx_watch_new(const wxtp_allocator *allocator)
 {
     wx_watch *watch = wx_alloc(allocator, sizeof(*watch));
     if (!watch) {
+        errno = ENOMEM;
         return NULL;
     }
     watch->allocator = allocator;
     watch->epoll = epoll_create1(EPOLL_CLOEXEC);
     watch->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (watch->epoll < 0 || !add_bell(watch)) {
+        const int why = errno;
         wx_watch_free(watch);
+        errno = why;
         return NULL;
     }
     return watch;
@@ -76,6 +80,7 @@ static bool reserve(wx_watch *watch, int fd)
     const size_t count = needed < 64 ? 64 : needed + needed / 2;
     sight *larger = wx_alloc_array(watch->allocator, count, sizeof(*larger));
     if (!larger) {
+        errno = ENOMEM;
         return false;
     }
     if (watch->count > 0) {

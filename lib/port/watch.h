@@ -16,15 +16,16 @@ typedef struct wx_watch_event {
     unsigned what; /* of the bits above */
 } wx_watch_event;
 
+/* NULL with errno: ENOMEM, or why there is no descriptor. */
 wx_watch *wx_watch_new(const wxtp_allocator *allocator);
 void wx_watch_free(wx_watch *watch);
 
 /* A socket that is ours until `wx_watch_close` closes it: what is no longer wanted of it stays known to the
- * kernel, since as a rule the same is wanted again soon. False: out of memory. */
+ * kernel, since as a rule the same is wanted again soon. False with errno: out of memory. */
 bool wx_watch_adopt(wx_watch *watch, int fd);
 int wx_watch_close(wx_watch *watch, int fd);
 
-/* `what` from now on; 0: nothing. False when it cannot be watched. */
+/* `what` from now on; 0: nothing. False with errno when it cannot be watched. */
 bool wx_watch_want(wx_watch *watch, int fd, unsigned what);
 
 /* At most `most` (of 1 to WX_WATCH_MAX) of those that are ready, so that what they bring can be worked on

@@ -81,8 +81,10 @@ static wxtp_status copy_to_real(const sq_memory *memory, sqlite3 *from, const ch
         status = change(to, message, size);
     sqlite3_close(to);
     SQ_POINT("backup.written");
-    if (status == WXTP_OK && sq_file_sync(name) != 0)
+    if (status == WXTP_OK && sq_file_sync(name) != 0) {
+        sq_say(message, size, "cannot sync %s: %s", name, strerror(errno));
         status = WXTP_ERR_STORE;
+    }
     if (status == WXTP_OK) {
         status = sq_file_publish(name, path);
         int error = errno;

@@ -65,7 +65,7 @@ static void cut_at(const options *o, scene *s, const scene_kept *kept, const flo
     after.boot_ms = 30000;
     scene_restore(s, &after);
     (void)snprintf(s->clock.boot_id, sizeof(s->clock.boot_id), "boot-2");
-    if (scene_open(s, &error) != WXTP_OK) {
+    if (flow_open_after_cut(s, f, &outside, &error) != WXTP_OK) {
         scene_fail(s, "the store does not open: %s", wxtp_error_message(error));
     } else {
         flow_settle_after_cut(s, f, &outside);
@@ -202,7 +202,7 @@ int main(int count, char **words)
     (void)clock_gettime(CLOCK_MONOTONIC, &began);
     disk_install();
     for (size_t at = 0; at < flow_count; at++) {
-        if (flows[at].on != FLOW_OVER_HTTP && (!o.flow || strstr(flows[at].name, o.flow))) {
+        if (flows[at].on < FLOW_OVER_HTTP && (!o.flow || strstr(flows[at].name, o.flow))) {
             cut_flow(&o, &flows[at], &all);
         }
     }

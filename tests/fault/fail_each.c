@@ -9,6 +9,7 @@
  * --points: of each kind in each flow at most so many, evenly spread; 0 or none: every one.
  */
 #include <dlfcn.h>
+#include <errno.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,13 +32,39 @@ typedef struct tally {
     int64_t faults, failures, failures_here;
 } tally;
 
+/* A flow that is walked through. */
+typedef struct walk {
+    const options *o;
+    const flow *f;
+    scene s;
+    scene_kept kept;
+    server wire; /* of a flow over HTTP */
+    tally *all;
+} walk;
+
+/* Which operation fails. */
+typedef struct fault {
+    fault_kind kind;
+    int64_t at;
+    bool for_ever;
+} fault;
+
 static bool status_fits(fault_kind kind, wxtp_status status)
 {
     if (kind == FAULT_MEMORY) {
         return status == WXTP_ERR_NOMEM;
     }
+    if (kind == FAULT_SOCKET) {
+        return status == WXTP_ERR_IO || status == WXTP_ERR_UNAVAILABLE;
+    }
     return status == WXTP_ERR_STORE || status == WXTP_ERR_STORE_BUSY || status == WXTP_ERR_IO ||
            status == WXTP_ERR_KEY;
+}
+
+/* Whoever reads it must not look for the fault in the network. */
+static bool names_lack(const char *message)
+{
+    return strstr(message, strerror(EMFILE)) || strstr(message, strerror(ENOSPC));
 }
 
 static void judge_error(scene *s, fault_kind kind, wxtp_status status, const wxtp_error *error)
@@ -47,6 +74,8 @@ static void judge_error(scene *s, fault_kind kind, wxtp_status status, const wxt
     }
     if (!status_fits(kind, status)) {
         scene_fail(s, "answered %s: %s", wxtp_status_name(status), wxtp_error_message(error));
+    } else if (kind == FAULT_SOCKET && !names_lack(wxtp_error_message(error))) {
+        scene_fail(s, "does not say what it lacks: %s", wxtp_error_message(error));
     } else if (error && (!wxtp_error_message(error)[0] || !wxtp_error_hint(error)[0])) {
         scene_fail(s, "answered %s without a word or a remedy: %s", wxtp_status_name(status),
                    wxtp_error_message(error));
@@ -67,33 +96,34 @@ static void nothing_leaks(scene *s, int64_t sqlite_before)
     }
 }
 
-static void tell(const scene *s, const flow *f, fault_kind kind, int64_t at, bool for_ever,
-                 const void *caller, tally *all)
+static void tell(walk *w, fault which, const void *caller)
 {
     Dl_info where = {.dli_fname = "?"};
     if (caller) {
         (void)dladdr(caller, &where);
     }
     const char *slash = strrchr(where.dli_fname ? where.dli_fname : "?", '/');
-    all->failures++;
-    if (all->failures_here++ < FAILURES_SHOWN) {
-        (void)printf("FAILED %s, %s %lld%s (in %s %s): %s\n", f->name, fault_names[kind], (long long)at,
-                     for_ever ? " and all after it" : "", slash ? slash + 1 : where.dli_fname,
-                     where.dli_sname ? where.dli_sname : "", s->failure);
+    w->all->failures++;
+    if (w->all->failures_here++ < FAILURES_SHOWN) {
+        (void)printf("FAILED %s, %s %lld%s (in %s %s): %s\n", w->f->name, fault_names[which.kind],
+                     (long long)which.at, which.for_ever ? " and all after it" : "",
+                     slash ? slash + 1 : where.dli_fname, where.dli_sname ? where.dli_sname : "",
+                     w->s.failure);
     }
 }
 
-/* True: the flow met the fault. */
-static bool run_one(const options *o, scene *s, const scene_kept *kept, const flow *f, fault_kind kind,
-                    int64_t at, bool for_ever, int64_t *count, tally *all)
+/* True: the flow met the fault. `count`: operations of its kind. */
+static bool run_one(walk *w, fault which, int64_t *count)
 {
+    scene *s = &w->s;
+    const flow *f = w->f;
     wxtp_error *error = NULL;
     const int64_t sqlite_before = sqlite3_memory_used();
-    scene_restore(s, kept);
+    scene_restore(s, &w->kept);
     if ((f->on == FLOW_IN_OPEN || f->on == FLOW_OVER_HTTP) && scene_open(s, &error) != WXTP_OK) {
         scene_fail(s, "cannot begin: %s", wxtp_error_message(error));
     }
-    fault_arm(kind, at, for_ever);
+    fault_arm(which.kind, which.at, which.for_ever);
     const wxtp_status status = f->run(s, &error);
     fault_disarm();
     const int64_t hits = fault_hits();
@@ -102,9 +132,12 @@ static bool run_one(const options *o, scene *s, const scene_kept *kept, const fl
     if (hits == 0 && status != WXTP_OK) {
         scene_fail(s, "failed without a fault: %s: %s", wxtp_status_name(status), wxtp_error_message(error));
     }
-    judge_error(s, kind, status, error);
+    judge_error(s, which.kind, status, error);
     wxtp_error_free(error);
     error = NULL;
+    if (status != WXTP_OK && f->left) {
+        f->left(s);
+    }
     if (status != WXTP_OK) {
         const wxtp_status again = f->run(s, &error);
         if (again != WXTP_OK) {
@@ -119,63 +152,67 @@ static bool run_one(const options *o, scene *s, const scene_kept *kept, const fl
         flow_settle(s);
     }
     nothing_leaks(s, sqlite_before);
+    if (w->wire.port > 0) {
+        server_drain(&w->wire);
+    }
     if (s->failure[0]) {
-        tell(s, f, kind, at, for_ever, caller, all);
+        tell(w, which, caller);
     }
-    if (o->verbose) {
-        (void)printf("  %s %lld%s: %s, %lld of %lld\n", fault_names[kind], (long long)at,
-                     for_ever ? " and on" : "", wxtp_status_name(status), (long long)hits, (long long)*count);
+    if (w->o->verbose) {
+        (void)printf("  %s %lld%s: %s, %lld of %lld\n", fault_names[which.kind], (long long)which.at,
+                     which.for_ever ? " and on" : "", wxtp_status_name(status), (long long)hits,
+                     (long long)*count);
     }
-    all->faults += hits > 0;
+    w->all->faults += hits > 0;
     return hits > 0;
 }
 
-static void walk(const options *o, scene *s, const scene_kept *kept, const flow *f, fault_kind kind,
-                 tally *all)
+static void walk_kind(walk *w, fault_kind kind)
 {
+    const options *o = w->o;
     int64_t count = 0;
     if (o->at > 0) {
-        (void)run_one(o, s, kept, f, kind, o->at, false, &count, all);
-        (void)run_one(o, s, kept, f, kind, o->at, true, &count, all);
+        (void)run_one(w, (fault){kind, o->at, false}, &count);
+        (void)run_one(w, (fault){kind, o->at, true}, &count);
         return;
     }
-    const int64_t before = all->faults;
-    (void)run_one(o, s, kept, f, kind, 0, false, &count, all);
+    const int64_t before = w->all->faults;
+    (void)run_one(w, (fault){kind, 0, false}, &count);
     const int64_t step = o->points > 0 && count > o->points ? (count + o->points - 1) / o->points : 1;
-    for (int for_ever = 0; for_ever < 2; for_ever++) {
-        for (int64_t at = 1; run_one(o, s, kept, f, kind, at, for_ever, &count, all); at += step) {
+    for (int for_ever = 0; for_ever < 2 && count > 0; for_ever++) {
+        for (int64_t at = 1; run_one(w, (fault){kind, at, for_ever}, &count); at += step) {
             continue;
         }
     }
-    (void)printf("%-28s %-8s %6lld faults\n", f->name, fault_names[kind], (long long)(all->faults - before));
+    (void)printf("%-28s %-8s %6lld faults\n", w->f->name, fault_names[kind],
+                 (long long)(w->all->faults - before));
 }
 
 static void walk_flow(const options *o, const flow *f, tally *all)
 {
-    scene s;
-    scene_kept kept;
+    walk w = {.o = o, .f = f, .all = all};
     all->failures_here = 0;
-    scene_begin(&s);
-    flow_prepare(f, &s, &kept);
-    server wire = {.port = 0};
-    if (f->on == FLOW_OVER_HTTP) {
-        server_start(&wire, &s.wechat);
-        (void)snprintf(s.api_base, sizeof(s.api_base), "http://127.0.0.1:%d", wire.port);
+    scene_begin(&w.s);
+    flow_prepare(f, &w.s, &w.kept);
+    if (f->on >= FLOW_OVER_HTTP) {
+        server_start(&w.wire, &w.s.wechat);
+        (void)snprintf(w.s.api_base, sizeof(w.s.api_base), "http://127.0.0.1:%d", w.wire.port);
     }
-    if (s.failure[0]) {
-        (void)printf("FAILED %s: cannot be prepared: %s\n", f->name, s.failure);
+    if (w.s.failure[0]) {
+        (void)printf("FAILED %s: cannot be prepared: %s\n", f->name, w.s.failure);
         all->failures++;
     } else if (o->memory) {
-        walk(o, &s, &kept, f, FAULT_MEMORY, all);
+        walk_kind(&w, FAULT_MEMORY);
     } else {
-        for (fault_kind kind = FAULT_READ; kind < FAULT_KINDS; kind++) {
-            walk(o, &s, &kept, f, kind, all);
+        /* What the disk does to a flow is seen without a wire, where nobody waits. */
+        for (fault_kind kind = w.wire.port > 0 ? FAULT_SOCKET : FAULT_READ; kind < FAULT_KINDS; kind++) {
+            walk_kind(&w, kind);
         }
     }
-    scene_end(&s);
-    scene_kept_free(&kept);
-    if (wire.port > 0) {
-        server_stop(&wire);
+    scene_end(&w.s);
+    scene_kept_free(&w.kept);
+    if (w.wire.port > 0) {
+        server_stop(&w.wire);
     }
 }
 

@@ -10,24 +10,17 @@
 #include "domain/tenant.h"
 #include "domain/token.h"
 #include "plan.h"
+#include "upkeep.h"
 
 enum {
     OPENIDS = 24,
     TURNS = 8,
     CHECKPOINT_AGE_MS = 6000,
     THREE_HOURS_MS = 3 * 3600 * 1000,
-    EARLY_MS = 7000 * 1000
+    EARLY_MS = 7000 * 1000,
+    LISTED = 16,   /* of the openids of a job, those that were on the list, */
+    PUT_BACK = 15, /* and of these, those that were taken off it */
 };
-
-#define MUST(s, call)                                                                                        \
-    do {                                                                                                     \
-        wxtp_error *trouble = NULL;                                                                          \
-        const wxtp_status come = (call);                                                                     \
-        if (come != WXTP_OK) {                                                                               \
-            scene_fail(s, "%s: %s: %s", #call, wxtp_status_name(come), wxtp_error_message(trouble));         \
-        }                                                                                                    \
-        wxtp_error_free(trouble);                                                                            \
-    } while (0)
 
 /* ---- Pushes ---- */
 
@@ -181,10 +174,15 @@ static void with_old_profile(scene *s)
     MUST(s, push(s, xml, &trouble));
 }
 
+static wxtp_status add_own(scene *s, wxtp_error **error)
+{
+    return wxtp_tenant_add_own(s->platform, WECHAT_OWN, "own-secret-0123456789abcdef", WXTP_ACCOUNT_SERVICE,
+                               1, error);
+}
+
 static void with_own(scene *s)
 {
-    MUST(s, wxtp_tenant_add_own(s->platform, WECHAT_OWN, "own-secret-0123456789abcdef", WXTP_ACCOUNT_SERVICE,
-                                1, &trouble));
+    MUST(s, add_own(s, &trouble));
 }
 
 /* ---- Flows ---- */
@@ -218,8 +216,9 @@ static wxtp_status get_token(scene *s, const char *appid, wxtp_error **error)
     if (status == WXTP_OK && !scene_stored(s, appid, "access", text)) {
         scene_fail(s, "I2: %s was given and is not stored", text);
     }
-    if (status == WXTP_OK && strcmp(appid, WECHAT_MERCHANT) == 0) {
-        s->access_given = (int)strtol(text + strcspn(text, "0123456789"), NULL, 10);
+    if (status == WXTP_OK) {
+        int *given = strcmp(appid, WECHAT_MERCHANT) == 0 ? &s->access_given : &s->own_given;
+        *given = (int)strtol(text + strcspn(text, "0123456789"), NULL, 10);
         scene_mark(s);
     }
     wxtp_free(text);
@@ -234,6 +233,26 @@ static wxtp_status get_merchant_token(scene *s, wxtp_error **error)
 static wxtp_status get_own_token(scene *s, wxtp_error **error)
 {
     return get_token(s, WECHAT_OWN, error);
+}
+
+static void with_expired_own(scene *s)
+{
+    with_own(s);
+    MUST(s, get_own_token(s, &trouble));
+    fake_clock_advance(&s->clock, THREE_HOURS_MS);
+}
+
+/* Three hours later it has another token, and what WeChat gave last is in the store. */
+static void own_account_serves(scene *s)
+{
+    char text[WECHAT_TEXT];
+    MUST(s, get_own_token(s, &trouble));
+    fake_clock_advance(&s->clock, THREE_HOURS_MS);
+    MUST(s, get_own_token(s, &trouble));
+    wechat_own_text(s->wechat.own, text);
+    if (!scene_stored(s, WECHAT_OWN, "access", text)) {
+        scene_fail(s, "I5: what WeChat gave last is not in the store: %s", text);
+    }
 }
 
 static wxtp_status refuse_and_get(scene *s, wxtp_error **error)
@@ -255,13 +274,23 @@ static wxtp_status ask_gate(scene *s, wxtp_error **error)
 
 #define BODY "{\"openid_list\":[\"o_openid_number_00001_of_shop\"]}"
 
-static wxtp_status call(scene *s, wxtp_error **error)
+static wxtp_status call_for(scene *s, const char *appid, wxtp_error **error)
 {
     char *answer = NULL;
     const wxtp_status status =
-        wxtp_call(s->platform, WECHAT_MERCHANT, "batchUnblacklist", BODY, strlen(BODY), &answer, error);
+        wxtp_call(s->platform, appid, "batchUnblacklist", BODY, strlen(BODY), &answer, error);
     wxtp_free(answer);
     return status;
+}
+
+static wxtp_status call(scene *s, wxtp_error **error)
+{
+    return call_for(s, WECHAT_MERCHANT, error);
+}
+
+static wxtp_status call_for_own(scene *s, wxtp_error **error)
+{
+    return call_for(s, WECHAT_OWN, error);
 }
 
 static void called(scene *s)
@@ -362,8 +391,9 @@ static wxtp_status unblacklist(scene *s, wxtp_error **error)
 static wxtp_status create_job(scene *s, wxtp_error **error)
 {
     list openids = {.next = 0};
+    const wxtp_job_options options = {.struct_size = sizeof(options), .snapshot = s->snapshots};
     const wxtp_status status = wxtp_job_create(s->platform, WECHAT_MERCHANT, "batchUnblacklist", next_openid,
-                                               &openids, NULL, s->job_id, error);
+                                               &openids, &options, s->job_id, error);
     if (status == WXTP_OK) {
         memcpy(s->made_job, s->job_id, sizeof(s->made_job));
         scene_mark(s);
@@ -394,6 +424,137 @@ static void with_job(scene *s)
     }
     wxtp_job_free(job);
 }
+
+/* ---- Snapshots, and taking a job back ---- */
+
+static void with_snapshots(scene *s)
+{
+    with_merchant(s);
+    s->snapshots = true;
+}
+
+/* A job that is over, and can be undone. */
+static void with_done_job(scene *s)
+{
+    with_snapshots(s);
+    MUST(s, create_job(s, &trouble));
+    MUST(s, run_job(s, &trouble));
+}
+
+static wxtp_status undo(scene *s, wxtp_error **error)
+{
+    char undo_id[64];
+    const wxtp_status status = wxtp_job_undo(s->platform, s->job_id, undo_id, error);
+    if (status == WXTP_OK) {
+        memcpy(s->made_job, undo_id, sizeof(s->made_job));
+        scene_mark(s);
+    }
+    return status;
+}
+
+static bool count_undo(void *user, const wxtp_job *job)
+{
+    int *count = user;
+    *count +=
+        strcmp(wxtp_job_call(job), "batchBlacklist") == 0 && wxtp_job_state_of(job) != WXTP_JOB_BUILDING;
+    return true;
+}
+
+/* However often it was tried, there is one job that puts back. */
+static void undone_once(scene *s)
+{
+    int count = 0;
+    MUST(s, wxtp_job_list(s->platform, NULL, -1, NULL, 100, count_undo, &count, &trouble));
+    if (count != 1) {
+        scene_fail(s, "%d jobs undo one", count);
+    }
+}
+
+static void undone_at_most_once(scene *s)
+{
+    int count = 0;
+    MUST(s, wxtp_job_list(s->platform, NULL, -1, NULL, 100, count_undo, &count, &trouble));
+    if (count > 1) {
+        scene_fail(s, "%d jobs undo one", count);
+    }
+}
+
+static void judge_undone(scene *s, const wxtp_job *job)
+{
+    if (wxtp_job_state_of(job) != WXTP_JOB_DONE || wxtp_job_requested(job) != PUT_BACK ||
+        wxtp_job_succeeded(job) != PUT_BACK) {
+        scene_fail(s, "I7: %lld openids to be put back, %lld are", (long long)wxtp_job_requested(job),
+                   (long long)wxtp_job_succeeded(job));
+    }
+}
+
+static void all_back(scene *s)
+{
+    for (int n = 0; n < OPENIDS; n++) {
+        if (wechat_listed(&s->wechat, n) != wechat_was_listed(n)) {
+            scene_fail(s, "the job is undone, and openid %d is not as before", n);
+        }
+    }
+}
+
+static void with_undo(scene *s)
+{
+    with_done_job(s);
+    MUST(s, undo(s, &trouble));
+    memcpy(s->job_id, s->made_job, sizeof(s->job_id));
+}
+
+static wxtp_status run_undo(scene *s, wxtp_error **error)
+{
+    wxtp_job *job = NULL;
+    const wxtp_status status = wxtp_job_run(s->platform, s->job_id, WXTP_JOB_RUN, NULL, NULL, &job, error);
+    if (status == WXTP_OK) {
+        judge_undone(s, job);
+    }
+    wxtp_job_free(job);
+    return status;
+}
+
+static wxtp_status plan_undo(scene *s, wxtp_error **error)
+{
+    wxtp_job_forecast forecast = {.struct_size = sizeof(forecast)};
+    const wxtp_status status = wxtp_job_undo_forecast(s->platform, s->job_id, &forecast, error);
+    if (status == WXTP_OK && (forecast.requested != PUT_BACK || !forecast.allowed)) {
+        scene_fail(s, "%lld openids are said to be put back: %s", (long long)forecast.requested,
+                   forecast.reason);
+    }
+    return status;
+}
+
+static wxtp_status plan_job(scene *s, wxtp_error **error)
+{
+    list openids = {.next = 0};
+    wxtp_job_forecast forecast = {.struct_size = sizeof(forecast)};
+    wxtp_plan_part part = {.struct_size = sizeof(part)};
+    wxtp_plan plan = {.struct_size = sizeof(plan)};
+    wxtp_status status = wxtp_plan_list(s->platform, WECHAT_MERCHANT, "batchUnblacklist", next_openid,
+                                        &openids, true, &forecast, &part, error);
+    if (status == WXTP_OK) {
+        status = wxtp_plan_sum(s->platform, "batchUnblacklist", &part, 1, &plan, error);
+    }
+    if (status == WXTP_OK && forecast.requested != OPENIDS) {
+        scene_fail(s, "%lld openids are planned", (long long)forecast.requested);
+    }
+    return status;
+}
+
+static wxtp_status compare_job(scene *s, wxtp_error **error)
+{
+    wxtp_job_diff diff = {.struct_size = sizeof(diff)};
+    const wxtp_status status = wxtp_job_compare(s->platform, s->job_id, NULL, NULL, &diff, error);
+    if (status == WXTP_OK && (diff.before != LISTED || diff.removed != PUT_BACK || diff.added != 0)) {
+        scene_fail(s, "%lld were on the list, %lld are off it, %lld came", (long long)diff.before,
+                   (long long)diff.removed, (long long)diff.added);
+    }
+    return status;
+}
+
+/* ---- Closing, several handles ---- */
 
 static wxtp_status close_and_open(scene *s, wxtp_error **error)
 {
@@ -462,46 +623,119 @@ static wxtp_status sync_all(scene *s, wxtp_error **error)
     return wxtp_tenant_sync(s->platform, NULL, 0, NULL, NULL, NULL, &result, error);
 }
 
-static wxtp_status backup(scene *s, wxtp_error **error)
+/* WeChat knows of a merchant that the store has forgotten. */
+static void with_forgotten(scene *s)
 {
-    char path[128];
-    (void)snprintf(path, sizeof(path), "%s/copy.db", s->folder);
-    const wxtp_status status = wxtp_platform_backup(s->platform, path, error);
-    if (status == WXTP_OK) {
-        (void)remove(path);
+    s->wechat.authorized = s->wechat.code_used = true;
+    s->wechat.access = s->wechat.refresh = 1;
+}
+
+/* The refresh token is taken for dead, and WeChat shows the living one. */
+static void with_given_up(scene *s)
+{
+    with_lost(s);
+    static const char dead[] = "{\"errcode\":61023,\"errmsg\":\"refresh_token is invalid\"}";
+    fake_http_on(&s->http, "api_authorizer_token", NULL, -1, dead);
+    fake_http_on(&s->http, "api_get_authorizer_info", NULL, -1,
+                 "{\"authorizer_info\":{},\"authorization_info\":{}}");
+    fake_http_on(&s->http, "api_get_authorizer_list", NULL, -1, "{\"total_count\":0,\"list\":[]}");
+    wxtp_error *error = NULL;
+    char *text = NULL;
+    int64_t generation = 0;
+    const wxtp_status status = wxtp_token_get(s->platform, WECHAT_MERCHANT, &text, &generation, &error);
+    if (status != WXTP_ERR_REAUTHORIZE) {
+        scene_fail(s, "the merchant is not given up: %s", wxtp_status_name(status));
     }
-    return status;
+    wxtp_error_free(error);
+    wxtp_free(text);
+}
+
+static void merchant_is_authorized(scene *s)
+{
+    wxtp_tenant *tenant = NULL;
+    MUST(s, wxtp_tenant_get(s->platform, WECHAT_MERCHANT, &tenant, &trouble));
+    if (tenant && wxtp_tenant_status_of(tenant) != WXTP_TENANT_AUTHORIZED) {
+        scene_fail(s, "I5: the merchant is authorized, and stored with status %d",
+                   (int)wxtp_tenant_status_of(tenant));
+    }
+    wxtp_tenant_free(tenant);
+}
+
+static wxtp_status sync_named(scene *s, wxtp_error **error)
+{
+    static const char *const appids[] = {WECHAT_MERCHANT};
+    wxtp_sync_result result = {.struct_size = sizeof(result)};
+    return wxtp_tenant_sync(s->platform, appids, 1, NULL, NULL, NULL, &result, error);
+}
+
+/* ---- Copies and keys ---- */
+
+static void with_backup(scene *s)
+{
+    with_job(s);
+    MUST(s, upkeep_backup(s, &trouble));
+}
+
+/* The other instance: its tokens are due, it has no ticket, its jobs wait. */
+static void restored_serves(scene *s)
+{
+    upkeep_move_to_restored(s);
+    if (s->platform) {
+        MUST(s, push_ticket(s, &trouble));
+    }
+}
+
+static wxtp_status open_and_call(scene *s, wxtp_error **error)
+{
+    const wxtp_status status = s->platform ? WXTP_OK : scene_open(s, error);
+    return status == WXTP_OK ? call(s, error) : status;
 }
 
 static wxtp_status check_store(scene *s, wxtp_error **error);
 
 const flow flows[] = {
-    {"open a new store", NULL, open_new, NULL, FLOW_ON_NOTHING},
-    {"open a store again", with_merchant, open_again, NULL, FLOW_ON_CLOSED},
-    {"push: ticket", NULL, push_ticket, NULL, FLOW_IN_OPEN},
-    {"push: authorized", NULL, push_authorized, NULL, FLOW_IN_OPEN},
-    {"push: updateauthorized", with_merchant, push_updated, NULL, FLOW_IN_OPEN},
-    {"push: unauthorized", with_unauthorized, push_unauthorized, NULL, FLOW_IN_OPEN},
-    {"push: message", NULL, push_message, NULL, FLOW_IN_OPEN},
-    {"exchange a code", NULL, add_code, NULL, FLOW_IN_OPEN},
-    {"refresh an expired token", with_expired, get_merchant_token, NULL, FLOW_IN_OPEN},
-    {"recover a lost token", with_lost, get_merchant_token, NULL, FLOW_IN_OPEN},
-    {"refresh a token early", with_due, get_merchant_token, NULL, FLOW_IN_OPEN},
-    {"refresh a refused token", with_merchant, refuse_and_get, NULL, FLOW_IN_OPEN},
-    {"an own account's token", with_own, get_own_token, NULL, FLOW_IN_OPEN},
-    {"ask the gate", with_merchant, ask_gate, NULL, FLOW_IN_OPEN},
-    {"call", with_merchant, call, called, FLOW_IN_OPEN},
-    {"call on an old profile", with_old_profile, call, called, FLOW_IN_OPEN},
-    {"submit a call", with_merchant, submit, called, FLOW_IN_OPEN},
-    {"unblacklist with halving", with_merchant, unblacklist, all_done, FLOW_IN_OPEN},
-    {"create a job", with_merchant, create_job, NULL, FLOW_IN_OPEN},
-    {"resume a job", with_job, run_job, all_done, FLOW_IN_OPEN},
-    {"two handles, checkpoints", with_merchant, two_handles, called, FLOW_IN_OPEN},
-    {"sync", with_merchant, sync_all, NULL, FLOW_IN_OPEN},
-    {"back up", with_merchant, backup, NULL, FLOW_IN_OPEN},
-    {"check the store", with_merchant, check_store, NULL, FLOW_IN_OPEN},
-    {"call over HTTP", with_due, call, called, FLOW_OVER_HTTP},
-    {"close", with_expired, call_and_close, NULL, FLOW_IN_OPEN},
+    {"open a new store", NULL, open_new, NULL, NULL, FLOW_ON_NOTHING},
+    {"open a store again", with_merchant, open_again, NULL, NULL, FLOW_ON_CLOSED},
+    {"push: ticket", NULL, push_ticket, NULL, NULL, FLOW_IN_OPEN},
+    {"push: authorized", NULL, push_authorized, NULL, NULL, FLOW_IN_OPEN},
+    {"push: updateauthorized", with_merchant, push_updated, NULL, NULL, FLOW_IN_OPEN},
+    {"push: unauthorized", with_unauthorized, push_unauthorized, NULL, NULL, FLOW_IN_OPEN},
+    {"push: message", NULL, push_message, NULL, NULL, FLOW_IN_OPEN},
+    {"exchange a code", NULL, add_code, NULL, NULL, FLOW_IN_OPEN},
+    {"refresh an expired token", with_expired, get_merchant_token, NULL, NULL, FLOW_IN_OPEN},
+    {"recover a lost token", with_lost, get_merchant_token, NULL, NULL, FLOW_IN_OPEN},
+    {"refresh a token early", with_due, get_merchant_token, NULL, NULL, FLOW_IN_OPEN},
+    {"refresh a refused token", with_merchant, refuse_and_get, NULL, NULL, FLOW_IN_OPEN},
+    {"add an own account", NULL, add_own, own_account_serves, NULL, FLOW_IN_OPEN},
+    {"an own account's token", with_own, get_own_token, own_account_serves, NULL, FLOW_IN_OPEN},
+    {"an own account's next token", with_expired_own, get_own_token, own_account_serves, NULL, FLOW_IN_OPEN},
+    {"call for an own account", with_expired_own, call_for_own, called, NULL, FLOW_IN_OPEN},
+    {"ask the gate", with_merchant, ask_gate, NULL, NULL, FLOW_IN_OPEN},
+    {"call", with_merchant, call, called, NULL, FLOW_IN_OPEN},
+    {"call on an old profile", with_old_profile, call, called, NULL, FLOW_IN_OPEN},
+    {"submit a call", with_merchant, submit, called, NULL, FLOW_IN_OPEN},
+    {"unblacklist with halving", with_merchant, unblacklist, all_done, NULL, FLOW_IN_OPEN},
+    {"plan a job", with_merchant, plan_job, NULL, NULL, FLOW_IN_OPEN},
+    {"create a job", with_merchant, create_job, NULL, NULL, FLOW_IN_OPEN},
+    {"create a job with a snapshot", with_snapshots, create_job, NULL, NULL, FLOW_IN_OPEN},
+    {"resume a job", with_job, run_job, all_done, NULL, FLOW_IN_OPEN},
+    {"compare a job with the list", with_done_job, compare_job, all_done, NULL, FLOW_IN_OPEN},
+    {"plan an undo", with_done_job, plan_undo, all_done, NULL, FLOW_IN_OPEN},
+    {"undo a job", with_done_job, undo, undone_once, undone_at_most_once, FLOW_IN_OPEN},
+    {"run an undo", with_undo, run_undo, all_back, NULL, FLOW_IN_OPEN},
+    {"two handles, checkpoints", with_merchant, two_handles, called, NULL, FLOW_IN_OPEN},
+    {"sync", with_merchant, sync_all, NULL, NULL, FLOW_IN_OPEN},
+    {"sync a forgotten merchant", with_forgotten, sync_all, merchant_is_authorized, NULL, FLOW_IN_OPEN},
+    {"sync one that was given up", with_given_up, sync_all, merchant_is_authorized, NULL, FLOW_IN_OPEN},
+    {"sync by name", with_lost, sync_named, merchant_is_authorized, NULL, FLOW_IN_OPEN},
+    {"back up", with_job, upkeep_backup, upkeep_copy_is_whole, upkeep_no_copy, FLOW_IN_OPEN},
+    {"restore a backup", with_backup, upkeep_restore, restored_serves, upkeep_none_restored, FLOW_ON_CLOSED},
+    {"rekey", with_merchant, upkeep_rekey, upkeep_other_key_opens, upkeep_one_key_opens, FLOW_IN_OPEN},
+    {"check the store", with_merchant, check_store, NULL, NULL, FLOW_IN_OPEN},
+    {"open over HTTP", with_due, open_and_call, called, NULL, FLOW_CLOSED_OVER_HTTP},
+    {"call over HTTP", with_due, call, called, NULL, FLOW_OVER_HTTP},
+    {"job over HTTP", with_due, unblacklist, all_done, NULL, FLOW_OVER_HTTP},
+    {"close", with_expired, call_and_close, NULL, NULL, FLOW_IN_OPEN},
 };
 const size_t flow_count = sizeof(flows) / sizeof(flows[0]);
 
@@ -540,10 +774,12 @@ static wxtp_status check_store(scene *s, wxtp_error **error)
     return wxtp_platform_check_store(s->platform, tell_other_problem, s, error);
 }
 
+enum { JOBS_SEEN = 8 };
+
 typedef struct seen_job {
     scene *s;
-    char unfinished[8][64];
-    int count;
+    char unfinished[JOBS_SEEN][64], made[JOBS_SEEN][64];
+    int count, made_count;
 } seen_job;
 
 static bool see_job(void *user, const wxtp_job *job)
@@ -557,10 +793,24 @@ static bool see_job(void *user, const wxtp_job *job)
         wxtp_job_succeeded(job) + wxtp_job_invalid(job) + wxtp_job_failed(job) + wxtp_job_pending(job)) {
         scene_fail(seen->s, "I7: the counts of a job do not add up");
     }
-    if ((state == WXTP_JOB_RUNNING || state == WXTP_JOB_PAUSED) && seen->count < 8) {
+    if ((state == WXTP_JOB_RUNNING || state == WXTP_JOB_PAUSED) && seen->count < JOBS_SEEN) {
         (void)snprintf(seen->unfinished[seen->count++], 64, "%s", wxtp_job_id(job));
     }
+    if (strcmp(wxtp_job_call(job), "batchUnblacklist") == 0 && seen->made_count < JOBS_SEEN) {
+        (void)snprintf(seen->made[seen->made_count++], 64, "%s", wxtp_job_id(job));
+    }
     return true;
+}
+
+/* A job that is there has its whole snapshot: it is made with it, or not at all. */
+static void snapshot_is_whole(scene *s, const char *job_id)
+{
+    wxtp_job_diff diff = {.struct_size = sizeof(diff)};
+    MUST(s, wxtp_job_compare(s->platform, job_id, NULL, NULL, &diff, &trouble));
+    if (diff.snapshot_ms == 0 || diff.before != LISTED) {
+        scene_fail(s, "a job's snapshot shows %lld of %d openids on the list", (long long)diff.before,
+                   LISTED);
+    }
 }
 
 static void end_jobs(scene *s)
@@ -570,11 +820,17 @@ static void end_jobs(scene *s)
     for (int at = 0; at < seen.count; at++) {
         wxtp_job *job = NULL;
         MUST(s, wxtp_job_run(s->platform, seen.unfinished[at], WXTP_JOB_RESUME, NULL, NULL, &job, &trouble));
-        if (job) {
+        if (job && strcmp(wxtp_job_call(job), "batchBlacklist") == 0) {
+            judge_undone(s, job);
+            all_back(s);
+        } else if (job) {
             judge_done(s, job);
             all_done(s);
         }
         wxtp_job_free(job);
+    }
+    for (int at = 0; at < seen.made_count && s->snapshots; at++) {
+        snapshot_is_whole(s, seen.made[at]);
     }
 }
 
@@ -590,29 +846,38 @@ static void last_pair_is_stored(scene *s)
     }
 }
 
+typedef void token_text(int number, char text[WECHAT_TEXT]);
+
+/* Of the tokens from `used` to `last` one is stored; 0: none was used. */
+static void used_is_stored(scene *s, const char *appid, const char *field, token_text *name, int used,
+                           int last)
+{
+    char text[WECHAT_TEXT];
+    bool found = used == 0;
+    for (int n = used; n <= last && !found; n++) {
+        name(n, text);
+        found = scene_stored(s, appid, field, text);
+    }
+    if (!found) {
+        name(used, text);
+        scene_fail(s, "I2: %s was used, and neither it nor a later one is in the store", text);
+    }
+}
+
+static int larger(int one, int other)
+{
+    return one > other ? one : other;
+}
+
 /* What was used, or told to others, before the power was cut. */
 static void nothing_told_is_missing(scene *s, const scene_outside *outside)
 {
     const wechat *at = &outside->wechat;
-    const int access = at->access_used > outside->access_given ? at->access_used : outside->access_given;
-    char text[WECHAT_TEXT];
-    bool found = access == 0;
-    for (int n = access; n <= at->access && !found; n++) {
-        wechat_access_text(n, text);
-        found = scene_stored(s, WECHAT_MERCHANT, "access", text);
-    }
-    if (!found) {
-        scene_fail(s, "I2: access token %d was used, and neither it nor a later one is in the store", access);
-    }
-    found = at->refresh_used == 0;
-    for (int n = at->refresh_used; n <= at->refresh && !found; n++) {
-        wechat_refresh_text(n, text);
-        found = scene_stored(s, WECHAT_MERCHANT, "refresh", text);
-    }
-    if (!found) {
-        scene_fail(s, "I2: refresh token %d was used, and neither it nor a later one is in the store",
-                   at->refresh_used);
-    }
+    used_is_stored(s, WECHAT_MERCHANT, "access", wechat_access_text,
+                   larger(at->access_used, outside->access_given), at->access);
+    used_is_stored(s, WECHAT_MERCHANT, "refresh", wechat_refresh_text, at->refresh_used, at->refresh);
+    used_is_stored(s, WECHAT_OWN, "access", wechat_own_text, larger(at->own_used, outside->own_given),
+                   at->own);
     if (outside->made_job[0]) {
         wxtp_job *job = NULL;
         MUST(s, wxtp_job_get(s->platform, outside->made_job, &job, &trouble));
@@ -633,21 +898,36 @@ void flow_settle_after_cut(scene *s, const flow *f, const scene_outside *outside
     if (f->run == push_authorized) {
         MUST(s, get_merchant_token(s, &trouble));
     }
+    if (f->run == add_own || f->run == undo || f->prepare == with_forgotten || f->prepare == with_given_up) {
+        MUST(s, f->run(s, &trouble)); /* it may be done once more */
+    }
+    if (f->check && (f->run == add_own || f->run == undo || f->run == get_own_token)) {
+        f->check(s);
+    }
     flow_settle(s);
+}
+
+wxtp_status flow_open_after_cut(scene *s, const flow *f, const scene_outside *outside, wxtp_error **error)
+{
+    if (f->run == upkeep_rekey) {
+        upkeep_one_key_opens(s);
+        if (outside->rekeyed && strcmp(s->key, s->other_key) != 0) {
+            scene_fail(s, "the store is said to be under the other key, and is not");
+        }
+    } else if (f->run == upkeep_backup && outside->copied) {
+        upkeep_copy_is_whole(s);
+    } else if (f->run == upkeep_restore && outside->restored) {
+        restored_serves(s);
+    }
+    return s->platform ? WXTP_OK : scene_open(s, error);
 }
 
 void flow_settle(scene *s)
 {
-    wxtp_tenant *tenant = NULL;
     end_jobs(s);
     if (s->wechat.authorized) {
         MUST(s, get_merchant_token(s, &trouble)); /* also exchanges a code that waits */
-        MUST(s, wxtp_tenant_get(s->platform, WECHAT_MERCHANT, &tenant, &trouble));
-        if (tenant && wxtp_tenant_status_of(tenant) != WXTP_TENANT_AUTHORIZED) {
-            scene_fail(s, "I5: the merchant is authorized, and stored with status %d",
-                       (int)wxtp_tenant_status_of(tenant));
-        }
-        wxtp_tenant_free(tenant);
+        merchant_is_authorized(s);
         fake_clock_advance(&s->clock, THREE_HOURS_MS);
         MUST(s, get_merchant_token(s, &trouble));
         last_pair_is_stored(s);

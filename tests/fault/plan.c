@@ -2,8 +2,8 @@
 
 #include <stddef.h>
 
-const char *const fault_names[FAULT_KINDS] = {"memory", "read", "write",    "full",  "sync",
-                                              "lock",   "open", "truncate", "shared"};
+const char *const fault_names[FAULT_KINDS] = {"memory", "read", "write",    "full",   "sync",
+                                              "lock",   "open", "truncate", "shared", "socket"};
 
 typedef struct plan {
     bool armed, for_ever;

@@ -21,6 +21,7 @@ typedef enum fault_kind {
     FAULT_OPEN,     /* files of SQLite, and the library's own */
     FAULT_TRUNCATE, /* also deleting and renaming */
     FAULT_SHARED,   /* the WAL's shared memory: mapping */
+    FAULT_SOCKET,   /* a new socket, epoll or eventfd: EMFILE; epoll_ctl: ENOSPC */
     FAULT_KINDS
 } fault_kind;
 

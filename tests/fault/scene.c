@@ -31,7 +31,11 @@ void scene_mark(scene *s)
         scene_outside outside = {.wechat = s->wechat,
                                  .wall_ms = fake_clock_wall(&s->clock),
                                  .access_given = s->access_given,
-                                 .push_answered = s->push_answered};
+                                 .own_given = s->own_given,
+                                 .push_answered = s->push_answered,
+                                 .rekeyed = s->rekeyed,
+                                 .copied = s->copied,
+                                 .restored = s->restored};
         memcpy(outside.made_job, s->made_job, sizeof(outside.made_job));
         disk_mark(s->log, &outside, sizeof(outside));
     }
@@ -138,7 +142,8 @@ static void release(void *user, wxtp_http_answer *answer)
 
 /* ---- A clock for real connections: so much faster than the real one ---- */
 
-enum { FASTER = 20 };
+#define HURRIED_TIMEOUT_MS "40000" /* 0.4 s */
+#define HURRIED_PATIENCE_MS "5000"
 
 static int64_t real_ms(void)
 {
@@ -150,13 +155,13 @@ static int64_t real_ms(void)
 static int64_t hurried_wall(void *user)
 {
     scene *s = user;
-    return fake_clock_wall(&s->clock) + (real_ms() - s->began_ms) * FASTER;
+    return fake_clock_wall(&s->clock) + (real_ms() - s->began_ms) * SCENE_FASTER;
 }
 
 static int64_t hurried_boot(void *user)
 {
     scene *s = user;
-    return atomic_load(&s->clock.boot_ms) + (real_ms() - s->began_ms) * FASTER;
+    return atomic_load(&s->clock.boot_ms) + (real_ms() - s->began_ms) * SCENE_FASTER;
 }
 
 static const char *hurried_id(void *user)
@@ -167,7 +172,7 @@ static const char *hurried_id(void *user)
 static void hurried_sleep(void *user, int64_t ms)
 {
     (void)user;
-    (void)usleep((useconds_t)(ms * 1000 / FASTER));
+    (void)usleep((useconds_t)(ms * 1000 / SCENE_FASTER));
 }
 
 static wxtp_clock clock_of(scene *s)
@@ -201,6 +206,12 @@ static wxtp_status configure(scene *s, wxtp_config *config, wxtp_store *store, w
     }
     if (status == WXTP_OK && s->api_base[0]) {
         status = wxtp_config_set(config, "api_base", s->api_base, error);
+    }
+    if (status == WXTP_OK && s->api_base[0]) {
+        status = wxtp_config_set(config, "timeout_ms", HURRIED_TIMEOUT_MS, error);
+    }
+    if (status == WXTP_OK && s->api_base[0]) {
+        status = wxtp_config_set(config, "max_wait_ms", HURRIED_PATIENCE_MS, error);
     }
     if (status == WXTP_OK) {
         status = wxtp_config_set(config, "own_threads", "false", error);
@@ -264,10 +275,13 @@ static void furnish(scene *s)
     wechat_serve(&s->door, &s->http);
     s->platform = NULL;
     s->failure[0] = '\0';
-    s->access_given = 0;
-    s->push_answered = false;
+    s->access_given = s->own_given = 0;
+    s->push_answered = s->rekeyed = s->copied = s->restored = false;
     s->began_ms = real_ms();
     s->made_job[0] = '\0';
+    s->snapshots = false;
+    (void)snprintf(s->database, sizeof(s->database), "%s/wxtp.db", s->folder);
+    (void)snprintf(s->key, sizeof(s->key), "%s/wxtp.db.key", s->folder);
 }
 
 void scene_begin(scene *s)
@@ -281,8 +295,9 @@ void scene_begin(scene *s)
             exit(2);
         }
     }
-    (void)snprintf(s->database, sizeof(s->database), "%s/wxtp.db", s->folder);
-    (void)snprintf(s->key, sizeof(s->key), "%s/wxtp.db.key", s->folder);
+    (void)snprintf(s->other_key, sizeof(s->other_key), "%s/other.key", s->folder);
+    (void)snprintf(s->copy, sizeof(s->copy), "%s/copy.db", s->folder);
+    (void)snprintf(s->restored_database, sizeof(s->restored_database), "%s/restored.db", s->folder);
     furnish(s);
 }
 
@@ -303,6 +318,7 @@ void scene_keep(scene *s, scene_kept *kept)
     kept->wall_ms = fake_clock_wall(&s->clock);
     kept->boot_ms = atomic_load(&s->clock.boot_ms);
     memcpy(kept->job_id, s->job_id, sizeof(kept->job_id));
+    kept->snapshots = s->snapshots;
 }
 
 void scene_restore(scene *s, const scene_kept *kept)
@@ -315,6 +331,7 @@ void scene_restore(scene *s, const scene_kept *kept)
     atomic_store(&s->clock.wall_ms, kept->wall_ms);
     atomic_store(&s->clock.boot_ms, kept->boot_ms);
     memcpy(s->job_id, kept->job_id, sizeof(s->job_id));
+    s->snapshots = kept->snapshots;
 }
 
 void scene_kept_free(scene_kept *kept)

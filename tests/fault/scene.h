@@ -17,17 +17,23 @@
 #define SCENE_PUSH_TOKEN "push-token-for-tests"
 #define SCENE_AES_KEY "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 
+/* How much faster than the real one the clock of flows over HTTP goes. */
+enum { SCENE_FASTER = 100 };
+
 /* What the world outside knows: a power cut takes nothing of it away. */
 typedef struct scene_outside {
     wechat wechat;
     int64_t wall_ms;
-    int access_given;   /* number of the merchant's last token that the host got */
-    bool push_answered; /* WeChat was told that its push is stored */
-    char made_job[64];  /* the host was told that this job is stored */
+    int access_given;               /* number of the merchant's last token that the host got */
+    int own_given;                  /* likewise of the own account */
+    bool push_answered;             /* WeChat was told that its push is stored */
+    char made_job[64];              /* the host was told that this job is stored, */
+    bool rekeyed, copied, restored; /* and that the other key, the copy, the database made of it are */
 } scene_outside;
 
 typedef struct scene {
     char folder[64], database[96], key[96];
+    char other_key[96], copy[96], restored_database[96]; /* where rekey, backup and restore write */
     fake_clock clock;
     fake_http http;
     wechat wechat;
@@ -35,12 +41,14 @@ typedef struct scene {
     counting memory; /* of the platform and its store */
     wxtp_platform *platform;
     disk_log *log; /* where what the world outside knows is marked, or NULL */
-    int access_given;
+    int access_given, own_given;
     bool push_answered;
     char made_job[64];
+    bool rekeyed, copied, restored;
     char api_base[64]; /* "": the fake port; else WeChat over HTTP, on a clock that hurries */
     int64_t began_ms;  /* of that clock */
     char job_id[64];
+    bool snapshots;    /* jobs are made with one */
     char failure[512]; /* the first promise that was broken */
 } scene;
 
@@ -50,6 +58,7 @@ typedef struct scene_kept {
     wechat wechat;
     int64_t wall_ms, boot_ms;
     char job_id[64];
+    bool snapshots;
 } scene_kept;
 
 /* Makes the folder, in memory where there is such a place. */

@@ -1,4 +1,4 @@
-/* The strict WeChat over HTTP on loopback, in a thread of its own, one connection at a time. */
+/* The strict WeChat over HTTP on loopback, in a thread of its own. */
 #ifndef WXTP_FAULT_SERVER_H
 #define WXTP_FAULT_SERVER_H
 
@@ -14,6 +14,8 @@ typedef struct server {
 
 /* Ends the program where there is no socket. */
 void server_start(server *self, wechat *of);
+/* Waits until it has done all that was sent to it on connections that are closed by now. */
+void server_drain(const server *self);
 void server_stop(server *self);
 
 #endif

@@ -21,6 +21,11 @@ void wechat_refresh_text(int number, char text[WECHAT_TEXT])
     (void)snprintf(text, WECHAT_TEXT, "refresh-token-number-%05d", number);
 }
 
+void wechat_own_text(int number, char text[WECHAT_TEXT])
+{
+    (void)snprintf(text, WECHAT_TEXT, "own-token-number-%05d", number);
+}
+
 void wechat_openid(int n, char text[WECHAT_TEXT])
 {
     (void)snprintf(text, WECHAT_TEXT, "o_openid_number_%05d_of_shop", n);
@@ -29,6 +34,16 @@ void wechat_openid(int n, char text[WECHAT_TEXT])
 bool wechat_bad(int n)
 {
     return n % 16 == 6;
+}
+
+bool wechat_was_listed(int n)
+{
+    return n % 3 != 0;
+}
+
+bool wechat_listed(const wechat *self, int n)
+{
+    return wechat_was_listed(n) && !self->done[n];
 }
 
 static void broken(wechat *self, const char *what, const char *more)
@@ -184,37 +199,105 @@ static void authorizer_list(const wechat_door *door, const fake_request *request
 
 static void stable_token(const wechat_door *door, const fake_request *request, fake_reply *reply)
 {
+    char text[WECHAT_TEXT];
     (void)request;
-    say(reply, "{\"access_token\":\"own-token-number-%05d\",\"expires_in\":7200}", ++door->wechat->own);
+    wechat_own_text(++door->wechat->own, text);
+    say(reply, "{\"access_token\":\"%s\",\"expires_in\":7200}", text);
 }
 
 /* ---- Business ---- */
 
-static void unblacklist(const wechat_door *door, const fake_request *request, fake_reply *reply)
+/* False: refused. Of a token the last is good, and the one before. */
+static bool token_ok(const wechat_door *door, const fake_request *request, fake_reply *reply)
 {
     wechat *self = door->wechat;
-    bool named[WECHAT_OPENIDS] = {false};
-    bool bad = false;
-    const int number = number_after(request->url, "access-token-number-");
-    used(door, WECHAT_MERCHANT, "access", "access-token-number-", number, &self->access_used);
-    self->unblacklist_calls++;
-    if (number != self->access && number != self->access - 1) {
-        refuse(reply, 40001);
-        return;
+    const int own = number_after(request->url, "own-token-number-");
+    const int number = own > 0 ? own : number_after(request->url, "access-token-number-");
+    const int last = own > 0 ? self->own : self->access;
+    if (own > 0) {
+        used(door, WECHAT_OWN, "access", "own-token-number-", number, &self->own_used);
+    } else {
+        used(door, WECHAT_MERCHANT, "access", "access-token-number-", number, &self->access_used);
     }
-    for (const char *at = request->body; (at = strstr(at, "o_openid_number_")) != NULL; at++) {
+    if (number != last && number != last - 1) {
+        refuse(reply, 40001);
+        return false;
+    }
+    return true;
+}
+
+/* The openids of a list; whether none of them is bad. */
+static bool read_list(wechat *self, const char *body, bool named[WECHAT_OPENIDS])
+{
+    bool good = true;
+    for (const char *at = body; (at = strstr(at, "o_openid_number_")) != NULL; at++) {
         const int n = number_after(at, "o_openid_number_");
         if (n < 0 || n >= WECHAT_OPENIDS) {
             broken(self, "no openid of the list:", at);
             break;
         }
         named[n] = true;
-        bad = bad || wechat_bad(n);
+        good = good && !wechat_bad(n);
     }
-    for (int n = 0; n < WECHAT_OPENIDS && !bad; n++) {
+    return good;
+}
+
+static void unblacklist(const wechat_door *door, const fake_request *request, fake_reply *reply)
+{
+    wechat *self = door->wechat;
+    bool named[WECHAT_OPENIDS] = {false};
+    self->unblacklist_calls++;
+    if (!token_ok(door, request, reply)) {
+        return;
+    }
+    const bool good = read_list(self, request->body, named);
+    for (int n = 0; n < WECHAT_OPENIDS && good; n++) {
         self->done[n] = self->done[n] || named[n];
     }
-    refuse(reply, bad ? 40003 : 0);
+    refuse(reply, good ? 0 : 40003);
+}
+
+static void blacklist(const wechat_door *door, const fake_request *request, fake_reply *reply)
+{
+    wechat *self = door->wechat;
+    bool named[WECHAT_OPENIDS] = {false};
+    if (!token_ok(door, request, reply)) {
+        return;
+    }
+    const bool good = read_list(self, request->body, named);
+    for (int n = 0; n < WECHAT_OPENIDS && good; n++) {
+        if (named[n] && !wechat_was_listed(n)) {
+            broken(self, "put on the list, and never was on it:", request->body);
+        }
+        self->done[n] = self->done[n] && !named[n];
+    }
+    refuse(reply, good ? 0 : 40003);
+}
+
+enum { PAGE = 16 };
+
+static void get_blacklist(const wechat_door *door, const fake_request *request, fake_reply *reply)
+{
+    const wechat *self = door->wechat;
+    char openids[PAGE * (WECHAT_TEXT + 3) + 1] = "";
+    char last[WECHAT_TEXT] = "";
+    size_t len = 0;
+    int count = 0;
+    int total = 0;
+    if (!token_ok(door, request, reply)) {
+        return;
+    }
+    const int after = number_after(request->body, "o_openid_number_");
+    for (int n = 0; n < WECHAT_OPENIDS; n++) {
+        total += wechat_listed(self, n);
+        if (wechat_listed(self, n) && n > after && count < PAGE) {
+            wechat_openid(n, last);
+            len +=
+                (size_t)snprintf(openids + len, sizeof(openids) - len, "%s\"%s\"", count++ ? "," : "", last);
+        }
+    }
+    say(reply, "{\"total\":%d,\"count\":%d,\"data\":{\"openid\":[%s]},\"next_openid\":\"%s\"}", total, count,
+        openids, last);
 }
 
 typedef void answerer(const wechat_door *door, const fake_request *request, fake_reply *reply);
@@ -232,6 +315,8 @@ void wechat_answer(void *user, const fake_request *request, fake_reply *reply)
         {"api_get_authorizer_list", authorizer_list},
         {"/cgi-bin/stable_token", stable_token},
         {"batchunblacklist", unblacklist},
+        {"batchblacklist", blacklist},
+        {"getblacklist", get_blacklist},
     };
     reply->outcome = WXTP_HTTP_ANSWERED;
     reply->status = 404;

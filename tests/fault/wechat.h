@@ -21,8 +21,8 @@ enum { WECHAT_OPENIDS = 64, WECHAT_TEXT = 64 };
 typedef struct wechat {
     int component, access, refresh, own; /* numbers of what was given last; 0: nothing yet */
     bool authorized, code_used;
-    bool done[WECHAT_OPENIDS];
-    int component_used, access_used, refresh_used; /* the highest numbers that came in requests */
+    bool done[WECHAT_OPENIDS];                               /* taken off the blacklist */
+    int component_used, access_used, refresh_used, own_used; /* the highest numbers that came in requests */
     int unblacklist_calls, infos;
     char broken[256]; /* the first promise that was seen broken */
 } wechat;
@@ -43,8 +43,12 @@ void wechat_serve(wechat_door *door, fake_http *http);
 
 void wechat_access_text(int number, char text[WECHAT_TEXT]);
 void wechat_refresh_text(int number, char text[WECHAT_TEXT]);
+void wechat_own_text(int number, char text[WECHAT_TEXT]);
 /* The n-th openid; every 16th from the 7th on is none of the merchant's. */
 void wechat_openid(int n, char text[WECHAT_TEXT]);
 bool wechat_bad(int n);
+/* Whether it was on the blacklist at first: two of three were. */
+bool wechat_was_listed(int n);
+bool wechat_listed(const wechat *self, int n);
 
 #endif

@@ -3,6 +3,7 @@
 #include <wxtp/tenant.h>
 
 #include "api/handle.h"
+#include "base/point.h"
 #include "base/text.h"
 #include "domain/account.h"
 #include "domain/code.h"
@@ -227,7 +228,10 @@ static wxtp_status add_declared(wx_core *core, const declared *what, wx_err *err
     }
     enter_declared(what, &row, now_ms);
     status = put_declared(core, scope.tx, what, &row, err);
-    return status == WXTP_OK ? wx_scope_commit(&scope, err) : status;
+    WX_POINT("tenant.declaring");
+    status = status == WXTP_OK ? wx_scope_commit(&scope, err) : status;
+    WX_POINT("tenant.declared");
+    return status;
 }
 
 wxtp_status wxtp_tenant_add_own(wxtp_platform *platform, const char *appid, const char *appsecret,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/point.h"
 #include "base/text.h"
 #include "domain/held.h"
 #include "domain/platform_call.h"
@@ -421,9 +422,11 @@ wxtp_status wx_account_refresh(wx_op *op, const char *appid, bool may_create, bo
     if (status == WXTP_OK) {
         status = wx_account_enter(core, scope.tx, appid, &before, &info, may_create, &change, err);
     }
+    WX_POINT("account.entering");
     if (status == WXTP_OK) {
         status = wx_scope_commit(&scope, err);
     }
+    WX_POINT("account.entered");
     if (status != WXTP_OK) {
         return status;
     }

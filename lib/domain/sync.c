@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "base/point.h"
 #include "base/text.h"
 #include "domain/account.h"
 #include "domain/held.h"
@@ -144,9 +145,11 @@ static wxtp_status adopt_from_list(sync_run *run, const sync_entry *entry, bool 
     }
     int64_t now = wx_wall_ms(core);
     status = wx_tenant_change(core, scope.tx, component, entry->appid, bring_back, &now, err);
+    WX_POINT("sync.bringing_back");
     if (status == WXTP_OK) {
         status = wx_scope_commit(&scope, err);
     }
+    WX_POINT("sync.brought_back");
     *repaired = *repaired || status == WXTP_OK;
     return status;
 }

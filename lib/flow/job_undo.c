@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/point.h"
 #include "codec/narrow.h"
 #include "domain/record.h"
 #include "flow/snapshot.h"
@@ -248,7 +249,9 @@ static wxtp_status record_undo(void *user, wxtp_tx *tx, const wxtp_job_row *undo
                               .openids = undo->requested,
                               .errmsg = text,
                               .rid = ""};
-    return wx_record_add(core, tx, &record, err);
+    status = wx_record_add(core, tx, &record, err);
+    WX_POINT("undo.noted");
+    return status;
 }
 
 static wxtp_status still_at_work(const undoing *u, wx_err *err)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/point.h"
 #include "domain/vault.h"
 #include "flow/listing.h"
 
@@ -214,8 +215,10 @@ static wxtp_status keep_part(void *user, int64_t part, const char *marks, wx_err
         return status;
     }
     status = wx_ops(core)->snapshot_part_put(scope.tx, k->job->id, part, blob);
-    return status == WXTP_OK ? wx_scope_commit(&scope, err)
-                             : wx_store_fail(core, scope.tx, status, "keep a snapshot", err);
+    status = status == WXTP_OK ? wx_scope_commit(&scope, err)
+                               : wx_store_fail(core, scope.tx, status, "keep a snapshot", err);
+    WX_POINT("snapshot.part_kept");
+    return status;
 }
 
 wxtp_status wx_snapshot_take(wx_op *op, const wxtp_job_row *job, const wx_api *api, wx_err *err)
@@ -237,8 +240,10 @@ wxtp_status wx_snapshot_take(wx_op *op, const wxtp_job_row *job, const wx_api *a
                                    .listed = found.listed,
                                    .total = found.total};
     status = wx_ops(core)->snapshot_put(scope.tx, &row);
-    return status == WXTP_OK ? wx_scope_commit(&scope, err)
-                             : wx_store_fail(core, scope.tx, status, "keep a snapshot", err);
+    status = status == WXTP_OK ? wx_scope_commit(&scope, err)
+                               : wx_store_fail(core, scope.tx, status, "keep a snapshot", err);
+    WX_POINT("snapshot.kept");
+    return status;
 }
 
 wxtp_status wx_snapshot_find(wx_core *core, wxtp_tx *tx, const char *job_id, wxtp_snapshot_row *row,

@@ -16,7 +16,8 @@ from scene import Scene, openid
 PATH = "/cgi-bin/component/"
 REFRESH, CODE, COMPONENT = PATH + "api_authorizer_token", PATH + "api_query_auth", PATH + "api_component_token"
 INFO, LIST = PATH + "api_get_authorizer_info", PATH + "api_get_authorizer_list"
-UNBLACKLIST = "/cgi-bin/tags/members/batchunblacklist"
+UNBLACKLIST, BLACKLIST = "/cgi-bin/tags/members/batchunblacklist", "/cgi-bin/tags/members/batchblacklist"
+STABLE = "/cgi-bin/stable_token"
 WAITING = "another process is refreshing this token"
 MOST = 200  # points of a run
 
@@ -302,6 +303,106 @@ class Pushes(Case):
         self.steps(prepare, recover)
 
 
+class Own(Case):
+    """Accounts of one's own: no component, no refresh token."""
+
+    SECRET = "own-secret"
+
+    def add(self, appid):
+        return ("tenant", "add-own", "--appid", appid, "--appsecret-file", self.scene.path("own-secret", self.SECRET),
+                "--json")
+
+    def onboarded(self):
+        appid = self.appid()
+        self.sim.merchant(appid, appsecret=self.SECRET, any_openid_valid=True)
+        return appid
+
+    def test_one_that_is_added(self):
+        def prepare():
+            self.now = self.onboarded()
+            return self.add(self.now), None
+
+        def recover(run, ran):
+            stored = run.has("tenant.declaring", "store.committed")
+            tenants = self.scene.must("tenant", "list", "--json").json["tenants"]
+            self.assertEqual(self.now in [row["authorizer_appid"] for row in tenants], stored)
+            self.scene.must(*self.add(self.now))
+            self.serves(self.now)
+
+        self.steps(prepare, recover)
+
+    def test_I2_its_token(self):
+        def prepare():
+            self.now = self.onboarded()
+            self.scene.must(*self.add(self.now))
+            return ("token", "refresh", self.now, "--json"), None
+
+        def recover(run, ran):
+            sent = run.has("refresh.answered")
+            stored = run.has("refresh.storing", "store.committed")
+            intended = run.has("refresh.lease_taken", "store.committed")
+            self.assertEqual(self.errcodes(STABLE, self.now), [0] if sent else [])
+            self.assertEqual(self.rows("intents", self.now), int(intended and not stored), "I2: the intent says so")
+            began = time.monotonic()
+            self.serves(self.now)
+            self.assertLess(time.monotonic() - began, 20, "I13: the dead one's lease is not waited for")
+            self.assertEqual(self.errcodes(STABLE, self.now), ([0] if sent else []) + ([] if stored else [0]))
+            self.assertEqual(self.version(self.now), 1)
+            self.assertEqual(self.rows("intents", self.now), 0)
+
+        self.steps(prepare, recover)
+
+
+class Syncs(Case):
+    def setUp(self):
+        super().setUp()
+        self.scene.ready()
+
+    def test_I5_a_merchant_that_the_database_has_forgotten(self):
+        def prepare():
+            self.now = self.appid()
+            self.sim.merchant(self.now, permission_sets=[2], any_openid_valid=True, authorized=True, exchanged=True)
+            return ("tenant", "sync", self.now, "--json"), None
+
+        def recover(run, ran):
+            entered = run.has("account.entering", "store.committed")
+            self.assertEqual((self.rows("tenants", self.now), self.rows("tokens", self.now)),
+                             (int(entered), int(entered)), "whole or not at all")
+            again = self.scene.must("tenant", "sync", self.now, "--json").json
+            self.assertEqual((again["synced"], again["added"], again["failed"]), (1, int(not entered), []))
+            self.assertEqual(self.status(self.now), "authorized")
+            self.serves(self.now)
+
+        self.steps(prepare, recover)
+
+    def test_I5_one_that_was_given_up_comes_back(self):
+        """Its refresh token is dead, and only the list shows the living one."""
+        given_up = 3  # WXTP_TENANT_REAUTHORIZATION_REQUIRED
+        self.now = self.appid()
+        self.scene.onboard(self.now, any_openid_valid=True)
+        stored = database.rows(self.scene.db, "SELECT * FROM tokens WHERE appid = ?", self.now)[0]
+        self.sim.settings(info_has_refresh_tokens=False, rotate_refresh_tokens=True, refresh_grace_s=0)
+        self.refresh(self.now)
+
+        def prepare():
+            database.write(self.scene.db, "REPLACE INTO tokens VALUES(%s)" % ",".join("?" * len(stored)), *stored)
+            database.write(self.scene.db, "DELETE FROM spares WHERE appid = ?", self.now)
+            database.write(self.scene.db, "UPDATE tenants SET status = ? WHERE appid = ?", given_up, self.now)
+            return ("tenant", "sync", "--all", "--json"), None
+
+        def recover(run, ran):
+            back = run.has("sync.bringing_back", "store.committed")
+            self.assertEqual(self.status(self.now), "authorized" if back else "reauthorization_required")
+            again = self.scene.must("tenant", "sync", "--all", "--json").json
+            self.assertEqual((again["synced"], again["repaired"], again["failed"]), (1, int(not back), []))
+            self.assertEqual(self.status(self.now), "authorized")
+            self.refresh(self.now)
+            self.serves(self.now)
+            self.sim.time(60)
+
+        self.steps(prepare, recover)
+
+
 class Jobs(Case):
     BAD = 23
 
@@ -366,6 +467,70 @@ class Jobs(Case):
                 ran.code = 0 if ran.code == 3 else ran.code
 
         self.steps(prepare, until_killed)
+
+    LISTED = [openid(number) for number in range(1, 31, 2)]
+
+    def blacklist(self):
+        return self.sim.merchant(self.now)["blacklist"]
+
+    def make_listed(self):
+        """A merchant with some of a job's openids on its blacklist, and others."""
+        self.now = self.appid()
+        self.sim.settings(getblacklist_page=10)
+        self.scene.onboard(self.now, any_openid_valid=True, blacklist=self.LISTED + [openid(999)])
+        return ("unblacklist", self.now, *[openid(number) for number in range(1, 31)], "--snapshot", "--json", "--quiet",
+                "--concurrency", "1")
+
+    def undone(self, job):
+        ran = self.scene.admin("job", "undo", job, "--yes", "--json", "--quiet", "--concurrency", "1")
+        self.assertEqual((ran.code, ran.json["state"], ran.json["blacklisted"]), (0, "done", len(self.LISTED)), ran)
+        self.assertEqual(sorted(self.blacklist()), sorted(self.LISTED + [openid(999)]))
+        return ran.json["job"]
+
+    def test_I7_a_snapshot_is_whole_or_there_is_no_job(self):
+        def prepare():
+            return self.make_listed(), None
+
+        def recover(run, ran):
+            launched = run.has("snapshot.kept", "store.committed")
+            jobs = self.jobs()
+            self.assertEqual(len(jobs), int(launched))
+            if not launched:
+                self.assertEqual((self.sent(), sorted(self.blacklist())), ([], sorted(self.LISTED + [openid(999)])))
+                return
+            job = jobs[0]["job"]
+            before = self.scene.must("job", "diff", job, "--json").json["before"]
+            self.assertEqual(before, len(self.LISTED), "what was on the list, not what is left of it")
+            last = self.scene.must("job", "resume", job, "--json", "--quiet", "--concurrency", "1").json
+            self.assertEqual((last["state"], last["unblacklisted"]), ("done", 30))
+            self.assertEqual(self.blacklist(), [openid(999)])
+            if not ran.killed:
+                self.undone(job)
+
+        self.steps(prepare, recover)
+        self.scene.must("db", "check")
+        left = database.rows(self.scene.db, "SELECT count(*) FROM snapshot_parts WHERE job NOT IN (SELECT n FROM jobs)")
+        self.assertEqual(left, [(0,)], "nothing is left behind")
+
+    def test_I7_an_undo(self):
+        def prepare():
+            self.job = self.scene.must(*self.make_listed()).json["job"]
+            return ("job", "undo", self.job, "--yes", "--json", "--quiet", "--concurrency", "1"), None
+
+        def recover(run, ran):
+            noted = run.has("undo.noted", "store.committed")
+            undone_by = self.scene.must("job", "diff", self.job, "--json").json["undone_by"]
+            self.assertEqual(undone_by is not None, noted)
+            self.assertEqual(len(self.jobs()), 1 + int(noted), "both are stored together, or neither")
+            undo = self.undone(self.job)
+            self.assertEqual(len(self.jobs()), 2, "it is undone by one job")
+            if noted:
+                self.assertEqual(undo, undone_by)
+            calls = [tuple(call["body"]["openid_list"]) for call in self.sim.journal(path=BLACKLIST, appid=self.now)]
+            self.assertEqual(sorted(set(one for batch in calls for one in batch)), self.LISTED)
+            self.assertLessEqual(len(calls), 2, "the call in flight is repeated, and no other")
+
+        self.steps(prepare, recover)
 
     def test_I7_stopped_beyond_the_lease_and_continued(self):
         users = [openid(number) for number in range(101, 161)]

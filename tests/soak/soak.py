@@ -8,6 +8,7 @@ garbled or refusals, keys are rotated, the database is rekeyed, backed up, prune
 import argparse
 import base64
 import collections
+import contextlib
 import glob
 import json
 import os
@@ -29,7 +30,8 @@ from simulator import AES_KEY, SECRET, TOKEN  # noqa: E402
 RESIDENT = os.path.join(BUILD, "tests", "soak", "soak-resident")
 INFO = "/cgi-bin/component/api_get_authorizer_info"
 JOBBERS, JOB_MERCHANTS = 3, 4  # merchants of each of them
-GIVEN_BACK, PUSHED, RESIDENTS = 3, 4, 3
+GIVEN_BACK, PUSHED, RESIDENTS, HERDED = 3, 4, 3, 2
+WAITING = "another process is refreshing this token"
 CONCURRENCY = 4
 BAD = 20000  # openids of each merchant that WeChat refuses
 FINISHED = ("done", "partial", "cancelled")
@@ -53,6 +55,7 @@ class World:
         self.crashes = collections.Counter()
         self.lock = threading.Lock()
         self.starting = threading.Lock()  # held while the master key changes
+        self.everyone = threading.Lock()  # held while every merchant's token may be renewed
         self.running = set()
         self.key = scene.db + ".key"
         self.calm = False  # the end: nothing is disturbed any more
@@ -322,7 +325,98 @@ class Refresher:
         while not self.world.over():
             appids = self.chance.sample(self.merchants, 2)
             what = self.chance.choice((["--due"], appids, appids, appids, appids, ["--all"]))
-            self.world.run(self.chance, "token", "refresh", *what, "--json", about=what if what == appids else None)
+            with contextlib.nullcontext() if what == appids else self.world.everyone:
+                self.world.run(self.chance, "token", "refresh", *what, "--json", about=what if what == appids else None)
+
+
+class Herd:
+    """Processes that want a newer token than the same one, and all know it before the first of them asks: what is needed
+    is one renewal. Its merchants are nobody else's, so that each renewal of theirs is one of the herd's."""
+
+    def __init__(self, world):
+        self.world = world
+        self.chance = world.chance("herd")
+        self.merchants = ["wxsoakh%011d" % at for at in range(HERDED)]
+
+    def set_up(self):
+        for appid in self.merchants:
+            self.world.sim.merchant(appid, permission_sets=[2])
+            self.world.deliver(self.chance, self.world.sim.authorize(appid, deliver=False)["push"])
+
+    def start(self, appid, point=None):
+        arguments = ["-vv", "token", "refresh", appid, "--json", "--timeout", "20", "--max-wait", "20"]
+        with self.world.starting:
+            return arguments, self.world.key, point, self.world.start(arguments, point=point)
+
+    @staticmethod
+    def stopped(child):
+        """Whether it came to its point; else it has ended."""
+        return os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT).si_code == os.CLD_STOPPED
+
+    def drain(self, child, appid, waits):
+        """Its standard error to the end; `waits` is set once it waits for the first."""
+        lines = []
+
+        def read():
+            for line in iter(child.stderr.readline, b""):
+                lines.append(line.decode())
+                if appid in lines[-1] and WAITING in lines[-1]:
+                    waits.set()
+
+        thread = threading.Thread(target=read)
+        thread.start()
+        return thread, lines
+
+    def gather(self, appid):
+        """The herd; whether all of the others wait for the first."""
+        waits = [threading.Event() for _ in range(self.chance.choice((1, 2, 3)))]
+        herd = [self.start(appid, "stop@refresh.connected")]
+        drains = [self.drain(herd[0][3], appid, threading.Event())]
+        try:
+            good = self.stopped(herd[0][3])
+            for event in waits:
+                herd.append(self.start(appid))
+                drains.append(self.drain(herd[-1][3], appid, event))
+            good = good and all([event.wait(10) for event in waits])
+        finally:
+            herd[0][3].send_signal(signal.SIGCONT)
+        return herd, drains, good
+
+    def end(self, herd, drains):
+        for (arguments, key, point, child), (thread, lines) in zip(herd, drains):
+            try:
+                out = child.stdout.read()
+                child.wait(timeout=150)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                self.world.break_("%s did not end in 150 s" % arguments)
+            thread.join()
+            child.stdout.close()
+            child.stderr.close()
+            with self.world.lock:
+                self.world.running.discard(child)
+            self.world.count(self.world.counts, "processes")
+            self.world.look(Ran(child.wait(), out.decode(), lines[-1] if lines else ""), arguments, point, key)
+
+    def renew(self):
+        appid, sim = self.chance.choice(self.merchants), self.world.sim
+        since = max((call["seq"] for call in sim.journal(path=REFRESH, appid=appid)), default=0)
+        herd, drains, good = self.gather(appid)
+        self.end(herd, drains)
+        calls = sim.journal(path=REFRESH, appid=appid, since=since)
+        doubt = any(call["fault"] is not None or not call["answered"] for call in calls)
+        if good and not doubt:
+            self.world.count(self.world.counts, "herds judged")
+            made = sum(call["applied"] for call in calls)  # others were refused, as for the component's token
+            if made > 1:
+                raise Broken("I1: %s: %d renewals for %d processes that wanted the same: %s" % (
+                    appid, made, len(herd), [(call["ms"], call["errcode"], call["refresh_generation"]) for call in calls]))
+
+    def work(self):
+        while not self.world.over():
+            with self.world.everyone:
+                self.renew()
+            time.sleep(self.chance.random())
 
 
 class Pusher:
@@ -675,6 +769,7 @@ def table(world, resident, seconds):
              ("openids requested", counts["requested"]), ("openids accounted for", counts["accounted"]),
              ("batches sent again", counts["repeated batches"]),
              ("refreshes made", counts["refreshes made"]), ("refreshes needed", counts["refreshes needed"]),
+             ("herds that need one, judged", counts["herds judged"]),
              ("memory at start", "%d KiB" % resident.weights[0][0] if resident.weights else "?"),
              ("memory at end", "%d KiB" % resident.weights[-1][0] if resident.weights else "?"),
              ("promises broken", len(world.broken))]
@@ -687,15 +782,15 @@ def soak(scene, seed, seconds):
     scene.ready()
     world.sim.settings(rotate_refresh_tokens=True, ticket_interval_s=0)
     jobbers = [Jobber(world, number) for number in range(JOBBERS)]
-    pusher, resident = Pusher(world), Resident(world)
-    for actor in jobbers + [pusher, resident]:
+    pusher, resident, herd = Pusher(world), Resident(world), Herd(world)
+    for actor in jobbers + [pusher, resident, herd]:
         actor.set_up()
-    once = [appid for jobber in jobbers for appid in jobber.merchants] + resident.merchants
-    merchants = once + pusher.changing
+    once = [appid for jobber in jobbers for appid in jobber.merchants] + resident.merchants + herd.merchants
+    merchants = [appid for appid in once if appid not in herd.merchants] + pusher.changing
     world.end = time.monotonic() + seconds
     world.judge.start()
     resident.start()
-    actors = jobbers + [pusher, resident, Keeper(world), Refresher(world, merchants), Saboteur(world, merchants)]
+    actors = jobbers + [pusher, resident, herd, Keeper(world), Refresher(world, merchants), Saboteur(world, merchants)]
 
     def guarded(actor):
         try:
@@ -716,7 +811,7 @@ def soak(scene, seed, seconds):
         resident.finish()
         for jobber in jobbers:
             jobber.finish()
-        tokens = list(tokens_verdict(world, merchants + pusher.given_back, once))
+        tokens = list(tokens_verdict(world, merchants + herd.merchants + pusher.given_back, once))
         verdicts = [tokens, resident.verdict(), *(jobber.verdict() for jobber in jobbers),
                     world.judge.needless_refreshes(once), files_verdict(world)]
         for verdict in verdicts:

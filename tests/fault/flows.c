@@ -176,8 +176,11 @@ static void with_old_profile(scene *s)
 
 static wxtp_status add_own(scene *s, wxtp_error **error)
 {
-    return wxtp_tenant_add_own(s->platform, WECHAT_OWN, "own-secret-0123456789abcdef", WXTP_ACCOUNT_SERVICE,
-                               1, error);
+    const wxtp_status status = wxtp_tenant_add_own(s->platform, WECHAT_OWN, "own-secret-0123456789abcdef",
+                                                   WXTP_ACCOUNT_SERVICE, 1, error);
+    s->own_added = s->own_added || status == WXTP_OK;
+    scene_mark(s);
+    return status;
 }
 
 static void with_own(scene *s)
@@ -464,6 +467,7 @@ static bool count_undo(void *user, const wxtp_job *job)
 static void undone_once(scene *s)
 {
     int count = 0;
+    MUST(s, undo(s, &trouble)); /* asked once more, it is given again */
     MUST(s, wxtp_job_list(s->platform, NULL, -1, NULL, 100, count_undo, &count, &trouble));
     if (count != 1) {
         scene_fail(s, "%d jobs undo one", count);
@@ -878,6 +882,11 @@ static void nothing_told_is_missing(scene *s, const scene_outside *outside)
     used_is_stored(s, WECHAT_MERCHANT, "refresh", wechat_refresh_text, at->refresh_used, at->refresh);
     used_is_stored(s, WECHAT_OWN, "access", wechat_own_text, larger(at->own_used, outside->own_given),
                    at->own);
+    if (outside->own_added) {
+        wxtp_tenant *tenant = NULL;
+        MUST(s, wxtp_tenant_get_own(s->platform, WECHAT_OWN, &tenant, &trouble));
+        wxtp_tenant_free(tenant);
+    }
     if (outside->made_job[0]) {
         wxtp_job *job = NULL;
         MUST(s, wxtp_job_get(s->platform, outside->made_job, &job, &trouble));

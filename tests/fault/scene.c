@@ -33,6 +33,7 @@ void scene_mark(scene *s)
                                  .access_given = s->access_given,
                                  .own_given = s->own_given,
                                  .push_answered = s->push_answered,
+                                 .own_added = s->own_added,
                                  .rekeyed = s->rekeyed,
                                  .copied = s->copied,
                                  .restored = s->restored};
@@ -276,7 +277,7 @@ static void furnish(scene *s)
     s->platform = NULL;
     s->failure[0] = '\0';
     s->access_given = s->own_given = 0;
-    s->push_answered = s->rekeyed = s->copied = s->restored = false;
+    s->own_added = s->push_answered = s->rekeyed = s->copied = s->restored = false;
     s->began_ms = real_ms();
     s->made_job[0] = '\0';
     s->snapshots = false;

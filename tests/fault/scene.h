@@ -24,11 +24,12 @@ enum { SCENE_FASTER = 100 };
 typedef struct scene_outside {
     wechat wechat;
     int64_t wall_ms;
-    int access_given;               /* number of the merchant's last token that the host got */
-    int own_given;                  /* likewise of the own account */
-    bool push_answered;             /* WeChat was told that its push is stored */
-    char made_job[64];              /* the host was told that this job is stored, */
-    bool rekeyed, copied, restored; /* and that the other key, the copy, the database made of it are */
+    int access_given;   /* number of the merchant's last token that the host got */
+    int own_given;      /* likewise of the own account */
+    bool push_answered; /* WeChat was told that its push is stored */
+    char made_job[64];  /* the host was told that this job is stored, */
+    bool own_added;     /* and that the own account, the other key, the copy, the database made of it are */
+    bool rekeyed, copied, restored;
 } scene_outside;
 
 typedef struct scene {
@@ -44,7 +45,7 @@ typedef struct scene {
     int access_given, own_given;
     bool push_answered;
     char made_job[64];
-    bool rekeyed, copied, restored;
+    bool own_added, rekeyed, copied, restored;
     char api_base[64]; /* "": the fake port; else WeChat over HTTP, on a clock that hurries */
     int64_t began_ms;  /* of that clock */
     char job_id[64];

@@ -653,6 +653,7 @@ static void release(void *user, wxtp_http_answer *answer)
 
 /* ---- Making it ---- */
 
+/* False with errno. */
 static bool copy_options(wx_http_curl *self, const wx_http_curl_options *options)
 {
     bool proxy = options->proxy && *options->proxy;
@@ -668,18 +669,26 @@ static bool copy_options(wx_http_curl *self, const wx_http_curl_options *options
         curl_slist_free_all(first);
     }
     self->watch = wx_watch_new(self->allocator);
-    return self->watch && make_multi(self) && (!options->ca_file || self->ca_file) &&
-           (!proxy || self->proxy) && (!options->user_agent || self->user_agent) &&
-           (self->idle_max == 0 || self->idle) && self->post_headers;
+    if (!self->watch) {
+        return false;
+    }
+    const bool made = make_multi(self) && (!options->ca_file || self->ca_file) && (!proxy || self->proxy) &&
+                      (!options->user_agent || self->user_agent) && (self->idle_max == 0 || self->idle) &&
+                      self->post_headers;
+    errno = made ? errno : ENOMEM;
+    return made;
 }
 
 wx_http_curl *wx_http_curl_new(const wxtp_allocator *allocator, const wxtp_clock *clock,
                                const wx_http_curl_options *options)
 {
     assert(options);
-    wx_http_curl *self = set_up_curl() ? wx_alloc(allocator, sizeof(*self)) : NULL;
+    errno = ENOMEM;
+    if (!set_up_curl()) {
+        return NULL;
+    }
+    wx_http_curl *self = wx_alloc(allocator, sizeof(*self));
     if (!self) {
-        errno = ENOMEM;
         return NULL;
     }
     if (allocator) {
@@ -689,7 +698,7 @@ wx_http_curl *wx_http_curl_new(const wxtp_allocator *allocator, const wxtp_clock
     self->clock = clock ? *clock : *wxtp_clock_system();
     self->pid = getpid();
     if (!copy_options(self, options)) {
-        const int why = self->watch ? ENOMEM : errno;
+        const int why = errno;
         wx_http_curl_free(self);
         errno = why;
         return NULL;

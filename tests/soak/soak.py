@@ -407,7 +407,7 @@ class Herd:
         doubt = any(call["fault"] is not None or not call["answered"] for call in calls)
         if good and not doubt:
             self.world.count(self.world.counts, "herds judged")
-            made = sum(call["applied"] for call in calls)  # others were refused, as for the component's token
+            made = sum(call["applied"] for call in calls)  # others were refused: a round before has lost its answer
             if made > 1:
                 raise Broken("I1: %s: %d renewals for %d processes that wanted the same: %s" % (
                     appid, made, len(herd), [(call["ms"], call["errcode"], call["refresh_generation"]) for call in calls]))

@@ -120,7 +120,8 @@ static bool run_one(walk *w, fault which, int64_t *count)
     wxtp_error *error = NULL;
     const int64_t sqlite_before = sqlite3_memory_used();
     scene_restore(s, &w->kept);
-    if ((f->on == FLOW_IN_OPEN || f->on == FLOW_OVER_HTTP) && scene_open(s, &error) != WXTP_OK) {
+    const bool in_open = f->on == FLOW_IN_OPEN || f->on == FLOW_OVER_HTTP || f->on == FLOW_WORKERS_OVER_HTTP;
+    if (in_open && scene_open(s, &error) != WXTP_OK) {
         scene_fail(s, "cannot begin: %s", wxtp_error_message(error));
     }
     fault_arm(which.kind, which.at, which.for_ever);
@@ -202,7 +203,11 @@ static void walk_flow(const options *o, const flow *f, tally *all)
         (void)printf("FAILED %s: cannot be prepared: %s\n", f->name, w.s.failure);
         all->failures++;
     } else if (o->memory) {
-        walk_kind(&w, FAULT_MEMORY);
+        /* Workers over a wire wait for each other in real time: what memory does to them is seen without one.
+         */
+        if (f->on != FLOW_WORKERS_OVER_HTTP) {
+            walk_kind(&w, FAULT_MEMORY);
+        }
     } else {
         /* What the disk does to a flow is seen without a wire, where nobody waits. */
         for (fault_kind kind = w.wire.port > 0 ? FAULT_SOCKET : FAULT_READ; kind < FAULT_KINDS; kind++) {

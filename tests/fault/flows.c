@@ -738,7 +738,7 @@ const flow flows[] = {
     {"check the store", with_merchant, check_store, NULL, NULL, FLOW_IN_OPEN},
     {"open over HTTP", with_due, open_and_call, called, NULL, FLOW_CLOSED_OVER_HTTP},
     {"call over HTTP", with_due, call, called, NULL, FLOW_OVER_HTTP},
-    {"job over HTTP", with_due, unblacklist, all_done, NULL, FLOW_OVER_HTTP},
+    {"job over HTTP", with_due, unblacklist, all_done, NULL, FLOW_WORKERS_OVER_HTTP},
     {"close", with_expired, call_and_close, NULL, NULL, FLOW_IN_OPEN},
 };
 const size_t flow_count = sizeof(flows) / sizeof(flows[0]);

@@ -13,7 +13,14 @@ typedef struct flow {
     void (*check)(scene *s);
     /* Looks at what a try that failed has left, before the next; NULL: at nothing. */
     void (*left)(scene *s);
-    enum { FLOW_IN_OPEN = 0, FLOW_ON_NOTHING, FLOW_ON_CLOSED, FLOW_OVER_HTTP, FLOW_CLOSED_OVER_HTTP } on;
+    enum {
+        FLOW_IN_OPEN = 0,
+        FLOW_ON_NOTHING,
+        FLOW_ON_CLOSED,
+        FLOW_OVER_HTTP,
+        FLOW_CLOSED_OVER_HTTP,
+        FLOW_WORKERS_OVER_HTTP
+    } on;
 } flow;
 
 #define MUST(s, call)                                                                                        \

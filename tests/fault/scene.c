@@ -143,8 +143,8 @@ static void release(void *user, wxtp_http_answer *answer)
 
 /* ---- A clock for real connections: so much faster than the real one ---- */
 
-#define HURRIED_TIMEOUT_MS "40000" /* 0.4 s */
-#define HURRIED_PATIENCE_MS "5000"
+#define HURRIED_TIMEOUT_MS "200000" /* two seconds */
+#define HURRIED_PATIENCE_MS "60000"
 
 static int64_t real_ms(void)
 {

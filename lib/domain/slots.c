@@ -162,7 +162,7 @@ static int share_alone(const wx_slots *slots, int64_t now_boot_ms)
     if (!slots->several || hold <= QUICK_MS) {
         return slots->places;
     }
-    const int share = (int)(slots->places * QUICK_MS / hold);
+    const int share = (int)((int64_t)slots->places * QUICK_MS / hold);
     const int quarter = (slots->places + QUARTER - 1) / QUARTER;
     return share > quarter ? share : quarter;
 }

@@ -566,6 +566,8 @@ typedef struct other {
     fixture_node node;
     const char *id;
     int64_t advance_ms;
+    int64_t calls;      /* made when it comes */
+    const char *answer; /* of the call meanwhile */
 } other;
 
 static void cancel_from_outside(void *user, const fake_request *request, fake_reply *reply)
@@ -594,6 +596,63 @@ static void I7_a_cancel_from_another_process_is_seen_and_what_was_in_flight_coun
     assert_int_equal(fake_http_count(&fx->http, PATH), 2);
     assert_int_equal(run(fx, id, WXTP_JOB_RESUME), WXTP_ERR_STATE);
     assert_int_equal(run(fx, id, WXTP_JOB_RUN), WXTP_ERR_CANCELLED);
+    fixture_close_node(&o.node);
+}
+
+static void use_up_quota(void *user, const fake_request *request, fake_reply *reply)
+{
+    other *o = user;
+    wx_err err;
+    WX_AUTO_SCOPE scope = {0};
+    const int64_t now = fake_clock_wall(&o->fx->clock);
+    const wxtp_hold_row hold = {.platform = FIXTURE_COMPONENT,
+                                .appid = APPID,
+                                .call = CALL,
+                                .kind = WXTP_HOLD_QUOTA,
+                                .errcode = 45009,
+                                .since_ms = now,
+                                .until_ms = now + 3600000,
+                                .interval_ms = 3600000};
+    assert_int_equal(wx_scope_begin(&scope, &o->node.core, WXTP_TX_WRITE, &err), WXTP_OK);
+    assert_int_equal(wx_ops(&o->node.core)->hold_put(scope.tx, &hold), WXTP_OK);
+    assert_int_equal(wx_scope_commit(&scope, &err), WXTP_OK);
+    (void)request;
+    reply->body = "{\"errcode\":45011,\"errmsg\":\"too often\"}";
+}
+
+static void a_probe_is_made_by_the_first_call_alone(void **state)
+{
+    fixture *fx = *state;
+    char id[64];
+    create_many(fx, "x", 60, id);
+    other o = {.fx = fx, .id = id};
+    fixture_open_node(fx, &o.node);
+    fixture_patience(&fx->node, 120000);
+    play(fx);
+    fake_http_handle(&fx->http, PATH, "x00020", 1, use_up_quota, &o);
+    assert_int_equal(run(fx, id, WXTP_JOB_RUN), WXTP_ERR_QUOTA);
+    assert_int_equal(fake_http_count(&fx->http, PATH), 2);
+    expect(fx, id, WXTP_JOB_PAUSED, 20, 0, 0, 40);
+    fixture_close_node(&o.node);
+}
+
+static void cancel_and_find_a_bad_one(void *user, const fake_request *request, fake_reply *reply)
+{
+    cancel_from_outside(user, request, reply);
+    reply->body = BAD;
+}
+
+static void I7_a_cancel_ends_a_search(void **state)
+{
+    fixture *fx = *state;
+    char id[64];
+    create_many(fx, "x", 20, id);
+    other o = {.fx = fx, .id = id};
+    fixture_open_node(fx, &o.node);
+    fake_http_handle(&fx->http, PATH, NULL, -1, cancel_and_find_a_bad_one, &o);
+    assert_int_equal(run(fx, id, WXTP_JOB_RUN), WXTP_ERR_CANCELLED);
+    assert_int_equal(fake_http_count(&fx->http, PATH), 1);
+    expect(fx, id, WXTP_JOB_CANCELLED, 0, 0, 0, 20);
     fixture_close_node(&o.node);
 }
 
@@ -972,6 +1031,7 @@ static bool look_at_picture(void *user, const wxtp_job *job)
     assert_int_equal(row->succeeded, (row->calls - row->token_refreshes) * 20);
     assert_int_equal(row->pending, row->requested - row->succeeded);
     assert_int_equal(row->asked, row->succeeded);
+    assert_int_equal(row->state, row->pending > 0 ? WXTP_JOB_RUNNING : WXTP_JOB_DONE);
     return true;
 }
 
@@ -1010,6 +1070,109 @@ static void refreshes_and_time_are_counted_as_they_pass(void **state)
     assert_int_equal(job->row.calls, 13);
     wx_job_free(job);
     verify(fx->core, id);
+}
+
+static bool look_at_verdicts(void *user, const wxtp_job *job)
+{
+    const wxtp_job_row *row = &job->row;
+    ++*(int *)user;
+    assert_int_equal(row->requested, row->succeeded + row->invalid + row->failed + row->pending);
+    assert_int_equal(row->asked, row->requested - row->pending);
+    return true;
+}
+
+static void slow_wechat(void *user, const fake_request *request, fake_reply *reply)
+{
+    slow(user, request, reply);
+    wechat(NULL, request, reply);
+}
+
+static void each_picture_adds_up(void **state)
+{
+    static const char *const openids[] = {"ox1", "oBAD2", "ox3", "oREF4", "ox5", "oBAD6", "oREF7"};
+    fixture *fx = *state;
+    char id[64];
+    int looks = 0;
+    wx_err err;
+    wxtp_job *job = NULL;
+    list l = {.openids = openids, .count = 7};
+    create(fx, &l, false, id);
+    fake_http_handle(&fx->http, PATH, NULL, -1, slow_wechat, fx);
+    assert_int_equal(wx_job_run(fx->op, id, WXTP_JOB_RUN, look_at_verdicts, &looks, &job, &err), WXTP_OK);
+    assert_true(looks > 5);
+    wx_job_free(job);
+    expect(fx, id, WXTP_JOB_PARTIAL, 3, 2, 2, 0);
+}
+
+static void give_token_and_stop(void *user, const fake_request *request, fake_reply *reply)
+{
+    stop_now(user, request, reply);
+    reply->body = "{\"authorizer_access_token\":\"access-last\",\"expires_in\":7200}";
+}
+
+/* Also one that no call came of. */
+static void I12_a_refresh_before_a_stop_is_counted(void **state)
+{
+    fixture *fx = *state;
+    char id[64];
+    const int64_t before = atomic_load(&fx->op->refreshes);
+    create_many(fx, "x", 60, id);
+    play(fx);
+    fake_http_on(&fx->http, PATH, "x00000", 1, "{\"errcode\":40001,\"errmsg\":\"token\"}");
+    fake_http_on(&fx->http, PATH, "x00020", 1, "{\"errcode\":40001,\"errmsg\":\"token\"}");
+    fake_http_handle(&fx->http, "api_authorizer_token", NULL, -1, give_token_and_stop, fx);
+    fake_http_on(&fx->http, "api_authorizer_token", NULL, 1,
+                 "{\"authorizer_access_token\":\"access-new\",\"expires_in\":7200}");
+    assert_int_equal(run(fx, id, WXTP_JOB_RUN), WXTP_ERR_INTERRUPTED);
+    atomic_store(&fx->core->stopping, false);
+    expect(fx, id, WXTP_JOB_PAUSED, 20, 0, 0, 40);
+    WX_AUTO_JOB *job = load(fx, id);
+    assert_int_equal(job->row.calls, 3);
+    assert_int_equal(job->row.token_refreshes, 2);
+    assert_int_equal(atomic_load(&fx->op->refreshes) - before, 2);
+}
+
+/* What is found out after the refusal belongs to its reason. */
+static void a_pause_says_which_address_wechat_saw(void **state)
+{
+    fixture *fx = *state;
+    char id[64];
+    create_many(fx, "x", 60, id);
+    fake_http_on(&fx->http, PATH, NULL, -1, "{\"errcode\":40164,\"errmsg\":\"invalid ip 192.0.2.7\"}");
+    assert_int_equal(run(fx, id, WXTP_JOB_RUN), WXTP_ERR_CONFIGURATION);
+    WX_AUTO_JOB *job = load(fx, id);
+    assert_non_null(strstr(job->row.error_hint, "192.0.2.7"));
+}
+
+/* No call is begun behind it. */
+static void a_used_up_quota_ends_all_workers_at_once(void **state)
+{
+    fixture *fx = *state;
+    char id[64];
+    fixture_concurrency(fx->core, 4);
+    create_many(fx, "x", 400, id);
+    play(fx);
+    fake_http_on(&fx->http, PATH, "x00040", -1, "{\"errcode\":45009,\"errmsg\":\"quota\"}");
+    assert_int_equal(run(fx, id, WXTP_JOB_RUN), WXTP_ERR_QUOTA);
+    assert_true(fake_http_count(&fx->http, PATH) <= 3 + 3); /* with those that were in flight */
+}
+
+/* Who is in a wait when another ends the run tells that it was ended: that is no reason. */
+static void the_first_reason_to_end_stands(void **state)
+{
+    fixture *fx = *state;
+    char id[64];
+    fixture_concurrency(fx->core, 2);
+    fixture_patience(&fx->node, 120000);
+    create_many(fx, "x", 100, id);
+    play(fx);
+    fake_http_on(&fx->http, PATH, "x00020", -1, "{\"errcode\":45011,\"errmsg\":\"too often\"}");
+    fake_http_on(&fx->http, PATH, "x00040", -1, "{\"errcode\":45009,\"errmsg\":\"quota\"}");
+    assert_int_equal(run(fx, id, WXTP_JOB_RUN), WXTP_ERR_QUOTA);
+    expect(fx, id, WXTP_JOB_PAUSED, 20, 0, 0, 80);
+    WX_AUTO_JOB *job = load(fx, id);
+    assert_int_equal(job->row.paused_by, WXTP_PAUSED_BY_QUOTA);
+    assert_int_equal(job->row.calls, 3);
 }
 
 /* Our own faults are no streak of unknown ones, but a list of which nobody was found is suspect. */
@@ -1137,12 +1300,18 @@ static struct {
     int left;                      /* uses until it fails */
     void (*meanwhile)(void *user); /* what happens at a begin instead of its failing */
     void *user;
+    fake_http *http;
+    size_t sent; /* to WeChat when it failed */
     wxtp_batch_row damaged;
 } faulty;
 
 static bool fails_now(void)
 {
-    return --faulty.left == 0;
+    if (--faulty.left != 0) {
+        return false;
+    }
+    faulty.sent = fake_http_count(faulty.http, PATH);
+    return true;
 }
 
 static wxtp_status faulty_batch_list(wxtp_tx *tx, const char *job_id, int64_t from, size_t limit,
@@ -1213,6 +1382,7 @@ static void begin_faults(fixture *fx, int left)
     faulty.ops = *faulty.real;
     faulty.left = left;
     faulty.meanwhile = NULL;
+    faulty.http = &fx->http;
     fx->core->store->ops = &faulty.ops;
 }
 
@@ -1295,6 +1465,43 @@ static void I7_a_store_that_fails_once_loses_no_openid(void **state)
             fail_msg("nothing said: %s", cases[i].what);
         }
     }
+}
+
+/* The fifth batch is read when the fourth is done. */
+static void I7_a_store_that_fails_between_two_batches_ends_the_run(void **state)
+{
+    fixture *fx = *state;
+    char id[64];
+    wx_err err;
+    create_many(fx, "x", 100, id);
+    play(fx);
+    begin_faults(fx, 2);
+    faulty.ops.batch_list = faulty_batch_list;
+    const wxtp_status status = run_node(&fx->node, id, WXTP_JOB_RUN, &err);
+    end_faults(fx);
+    assert_int_equal(status, WXTP_ERR_STORE);
+    assert_int_equal(fake_http_count(&fx->http, PATH), 4);
+    verify(fx->core, id);
+    assert_int_equal(run(fx, id, WXTP_JOB_RESUME), WXTP_OK);
+    expect(fx, id, WXTP_JOB_DONE, 100, 0, 0, 0);
+}
+
+/* The lease may have been renewed with it. */
+static void I7_nothing_is_sent_of_what_was_not_taken_for_good(void **state)
+{
+    fixture *fx = *state;
+    char id[64];
+    wx_err err;
+    create_many(fx, "x", 60, id);
+    play(fx);
+    begin_faults(fx, 2); /* the first is the job's */
+    faulty.ops.commit = faulty_commit;
+    const wxtp_status status = run_node(&fx->node, id, WXTP_JOB_RUN, &err);
+    end_faults(fx);
+    assert_int_equal(status, WXTP_ERR_STORE);
+    assert_int_equal(fake_http_count(&fx->http, PATH), 0);
+    assert_int_equal(run(fx, id, WXTP_JOB_RESUME), WXTP_OK);
+    expect(fx, id, WXTP_JOB_DONE, 60, 0, 0, 0);
 }
 
 static size_t asked_for, readings; /* the limit of the first reading; how many there were */
@@ -1463,6 +1670,37 @@ static void cancel(void *user)
     wx_job_free(job);
 }
 
+/* One after another: none is left for later. */
+static void assert_batches_in_order(fixture *fx)
+{
+    int before = 0;
+    for (size_t n = 0; n < fake_http_count(&fx->http, PATH); n++) {
+        const char *first = strstr(fake_http_request(&fx->http, PATH, n)->body, "\"ox");
+        assert_non_null(first);
+        const int batch = atoi(first + 3) / 20;
+        assert_true(batch >= before);
+        before = batch;
+    }
+}
+
+static void a_search_ends_before_the_next_batch_begins(void **state)
+{
+    fixture *fx = *state;
+    static char texts[60][16];
+    static const char *openids[60];
+    char id[64];
+    for (int i = 0; i < 60; i++) {
+        snprintf(texts[i], sizeof texts[i], "ox%05d%s", i, i % 20 == 19 ? "BAD" : "");
+        openids[i] = texts[i];
+    }
+    list l = {.openids = openids, .count = 60};
+    create(fx, &l, false, id);
+    play(fx);
+    assert_int_equal(run(fx, id, WXTP_JOB_RUN), WXTP_OK);
+    expect(fx, id, WXTP_JOB_DONE, 57, 3, 0, 0);
+    assert_batches_in_order(fx);
+}
+
 /* Something happens before the n-th transaction of a run, whichever it is, while the second call has to be
  * made again. */
 static void at_each_begin(fixture *fx, void (*what)(void *), wxtp_status expected, wxtp_job_state end)
@@ -1493,6 +1731,7 @@ static void at_each_begin(fixture *fx, void (*what)(void *), wxtp_status expecte
         WX_AUTO_JOB *job = load(fx, id);
         const int64_t calls = (int64_t)fake_http_count(&fx->http, PATH);
         assert_int_equal(job->row.calls, calls);
+        assert_batches_in_order(fx);
         /* Each was counted, and none was made twice but for the one that was to be. */
         assert_int_equal(job->row.succeeded, (calls - (calls > 1)) * 20);
         if (status == WXTP_OK) {
@@ -1527,6 +1766,172 @@ static void oversleep(void *user)
 static void a_lease_that_runs_out_at_any_moment_is_taken_again(void **state)
 {
     at_each_begin(*state, oversleep, WXTP_OK, WXTP_JOB_DONE);
+}
+
+static void stop_late(void *user)
+{
+    between *b = user;
+    fake_clock_advance(&b->fx->clock, 250);
+    stop(user);
+}
+
+static bool nothing_done_yet(void *user, const wxtp_job *job)
+{
+    ++*(int *)user;
+    assert_int_equal(job->row.pending, 60);
+    assert_int_equal(job->row.calls, 0);
+    return true;
+}
+
+static void a_run_that_is_stopped_before_its_first_call_shows_what_there_is(void **state)
+{
+    fixture *fx = *state;
+    char id[64];
+    wx_err err;
+    wxtp_job *job = NULL;
+    int looks = 0;
+    create_many(fx, "x", 60, id);
+    play(fx);
+    between b = {.fx = fx, .id = id};
+    begin_faults(fx, 2); /* the first is the taking's */
+    faulty.ops.begin = faulty_begin;
+    faulty.meanwhile = stop_late;
+    faulty.user = &b;
+    const wxtp_status status = wx_job_run(fx->op, id, WXTP_JOB_RUN, nothing_done_yet, &looks, &job, &err);
+    end_faults(fx);
+    atomic_store(&fx->core->stopping, false);
+    wx_job_free(job);
+    assert_int_equal(status, WXTP_ERR_INTERRUPTED);
+    assert_true(looks > 1);
+    assert_int_equal(fake_http_count(&fx->http, PATH), 0);
+    expect(fx, id, WXTP_JOB_PAUSED, 0, 0, 0, 60);
+}
+
+/* The caller's own look at a picture takes longer than the lease lasts, while a call waits for its next try:
+ * lease, job and batch are looked at before it is sent, and the store fails at one of these steps. */
+typedef struct dawdler {
+    fixture *fx;
+    int fails_at;
+    bool done;
+} dawdler;
+
+static bool dawdle(void *user, const wxtp_job *job)
+{
+    dawdler *d = user;
+    (void)job;
+    if (!d->done && fake_http_count(&d->fx->http, PATH) == 1) {
+        d->done = true;
+        fake_clock_advance(&d->fx->clock, 20000);
+        faulty.left = d->fails_at;
+    }
+    return true;
+}
+
+static void I7_nothing_is_sent_where_lease_job_and_batch_cannot_be_looked_at(void **state)
+{
+    static const wxtp_store_ops cases[] = {
+        {.begin = faulty_begin}, {.job_get = faulty_job_get}, {.batch_get = faulty_batch_get}};
+    fixture *fx = *state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        wxtp_status status = WXTP_ERR_STORE;
+        for (int n = 1; status != WXTP_OK; n++) {
+            char id[64];
+            wx_err err;
+            wxtp_job *job = NULL;
+            dawdler d = {.fx = fx, .fails_at = n};
+            create_many(fx, "x", 20, id);
+            play(fx);
+            fake_http_forget_requests(&fx->http);
+            fake_http_on(&fx->http, PATH, NULL, 1, "{\"errcode\":45011,\"errmsg\":\"too often\"}");
+            fixture_patience(&fx->node, 600000);
+            fixture_put_token(fx, FIXTURE_COMPONENT, APPID, "access-again", "refresh-1");
+            begin_faults(fx, 0);
+            faulty.ops.begin = cases[i].begin ? cases[i].begin : faulty.ops.begin;
+            faulty.ops.job_get = cases[i].job_get ? cases[i].job_get : faulty.ops.job_get;
+            faulty.ops.batch_get = cases[i].batch_get ? cases[i].batch_get : faulty.ops.batch_get;
+            status = wx_job_run(fx->op, id, WXTP_JOB_RUN, dawdle, &d, &job, &err);
+            const bool failed = faulty.left <= 0;
+            end_faults(fx);
+            wx_job_free(job);
+            assert_true(d.done);
+            verify(fx->core, id);
+            if (failed && n <= 3) {
+                assert_int_equal(faulty.sent, 1);
+                assert_int_equal(status, WXTP_ERR_STORE);
+                assert_int_equal(fake_http_count(&fx->http, PATH), 1);
+            }
+            assert_true(n > 1 || failed);
+            assert_true(n < 300);
+        }
+    }
+}
+
+static wxtp_status slow_commit(wxtp_tx *tx)
+{
+    fake_clock_advance(faulty.user, 250);
+    return faulty.real->commit(tx);
+}
+
+static bool is_over_with_nothing_pending(void *user, const wxtp_job *job)
+{
+    *(int *)user += job->row.pending == 0;
+    assert_int_equal(job->row.state, job->row.pending > 0 ? WXTP_JOB_RUNNING : WXTP_JOB_DONE);
+    return true;
+}
+
+static void the_last_picture_of_a_run_says_that_it_is_over(void **state)
+{
+    fixture *fx = *state;
+    char id[64];
+    wx_err err;
+    wxtp_job *job = NULL;
+    int over = 0;
+    create_many(fx, "x", 60, id);
+    play(fx);
+    begin_faults(fx, 0);
+    faulty.ops.commit = slow_commit;
+    faulty.user = &fx->clock;
+    const wxtp_status status =
+        wx_job_run(fx->op, id, WXTP_JOB_RUN, is_over_with_nothing_pending, &over, &job, &err);
+    end_faults(fx);
+    wx_job_free(job);
+    assert_int_equal(status, WXTP_OK);
+    assert_int_equal(over, 2); /* while its last worker ends, and behind it */
+}
+
+static struct {
+    int reads, writes;
+} begins;
+
+static wxtp_status counted_begin(wxtp_store *store, wxtp_tx_mode mode, wxtp_tx **tx)
+{
+    *(mode == WXTP_TX_READ ? &begins.reads : &begins.writes) += 1;
+    return faulty.real->begin(store, mode, tx);
+}
+
+static int reads_of_a_run(fixture *fx, size_t openids)
+{
+    char id[64];
+    create_many(fx, "x", openids, id);
+    begins.reads = begins.writes = 0;
+    begin_faults(fx, 0);
+    faulty.ops.begin = counted_begin;
+    wx_err err;
+    assert_int_equal(run_node(&fx->node, id, WXTP_JOB_RUN, &err), WXTP_OK);
+    end_faults(fx);
+    return begins.reads;
+}
+
+/* What was just committed is not read again before the next call. */
+static void I11_a_batch_costs_one_write_transaction_and_hardly_a_read(void **state)
+{
+    fixture *fx = *state;
+    play(fx);
+    (void)reads_of_a_run(fx, 20);
+    const int writes = begins.writes;
+    const int reads = reads_of_a_run(fx, 200);
+    assert_int_equal(begins.writes, writes + 9); /* one a batch */
+    assert_true(reads < 20);                     /* less than two */
 }
 
 static void a_run_that_is_stopped_before_it_begins_calls_nothing(void **state)
@@ -1610,8 +2015,7 @@ static void I7_a_cancel_in_a_long_wait_sends_nothing_more(void **state)
 
 static bool not_again(void *user, const wxtp_job *job)
 {
-    (void)user;
-    return job->row.calls < 1;
+    return job->row.calls <= *(int64_t *)user;
 }
 
 /* Takes the job over while we wait for an answer, does the batch that we have, and stops. */
@@ -1622,18 +2026,12 @@ static void do_one_batch(void *user, const fake_request *request, fake_reply *re
     wxtp_job *job = NULL;
     (void)request;
     fake_clock_advance(&o->fx->clock, 20000);
-    (void)wx_job_run(&o->node.op, o->id, WXTP_JOB_RUN, not_again, NULL, &job, &err);
+    (void)wx_job_run(&o->node.op, o->id, WXTP_JOB_RUN, not_again, &o->calls, &job, &err);
     wx_job_free(job);
     reply->body = "{\"errcode\":45011,\"errmsg\":\"too often\"}";
 }
 
 /* Before the try again the batch is looked at: another has done it, so that it is not sent once more. */
-static void slow_wechat(void *user, const fake_request *request, fake_reply *reply)
-{
-    slow(user, request, reply);
-    wechat(NULL, request, reply);
-}
-
 static void overtake(fixture *fx, const char *pattern, int64_t done, int64_t invalid)
 {
     char id[64], first[16];
@@ -1663,6 +2061,43 @@ static void I7_what_another_has_done_meanwhile_is_not_sent_again(void **state)
 static void I7_what_another_has_begun_meanwhile_is_not_sent_again(void **state)
 {
     overtake(*state, "BAD", 0, 60);
+}
+
+static void do_one_batch_and_die(void *user, const fake_request *request, fake_reply *reply)
+{
+    other *o = user;
+    wx_err err;
+    wxtp_job *job = NULL;
+    WX_AUTO_SCOPE scope = {0};
+    do_one_batch(user, request, reply);
+    assert_int_equal(wx_scope_begin(&scope, &o->node.core, WXTP_TX_WRITE, &err), WXTP_OK);
+    assert_int_equal(wx_job_read(&o->node.core, scope.tx, o->id, &job, &err), WXTP_OK);
+    wx_job_unpause(&job->row);
+    assert_int_equal(wx_job_write(&o->node.core, scope.tx, &job->row, &err), WXTP_OK);
+    assert_int_equal(wx_scope_commit(&scope, &err), WXTP_OK);
+    wx_job_free(job);
+    reply->body = o->answer;
+}
+
+/* A runner that came in between has done the second batch and died: whatever our answer is, we go on. */
+static void I7_what_another_has_done_meanwhile_is_no_end(void **state)
+{
+    static const char *const answers[] = {OK, "{\"errcode\":45011,\"errmsg\":\"too often\"}"};
+    fixture *fx = *state;
+    for (size_t i = 0; i < 2; i++) {
+        char id[64];
+        create_many(fx, "x", 200, id);
+        other o = {.fx = fx, .id = id, .calls = 1, .answer = answers[i]};
+        fixture_open_node(fx, &o.node);
+        fixture_patience(&fx->node, 120000);
+        fake_http_forget_requests(&fx->http);
+        fake_http_handle(&fx->http, PATH, NULL, -1, slow_wechat, fx);
+        fake_http_handle(&fx->http, PATH, "x00020", 1, do_one_batch_and_die, &o);
+        assert_int_equal(run(fx, id, WXTP_JOB_RUN), WXTP_OK);
+        assert_int_equal(fake_http_count(&fx->http, PATH), 11);
+        expect(fx, id, WXTP_JOB_DONE, 200, 0, 0, 0);
+        fixture_close_node(&o.node);
+    }
 }
 
 static void answer_after_the_loss(void *user, const fake_request *request, fake_reply *reply)
@@ -1724,6 +2159,7 @@ static void I7_many_workers_account_for_every_openid(void **state)
 /* Five other tenants come, stay for a while, and go. */
 typedef struct visitors {
     fixture *fx;
+    int comes, goes, looks; /* before which call */
     int calls;
     size_t tasks_before, tasks_meanwhile, tasks_after;
     wx_slot slots[5];
@@ -1734,8 +2170,8 @@ static void come_and_go(void *user, const fake_request *request, fake_reply *rep
     static const char *const others[] = {"a", "b", "c", "d", "e"};
     visitors *v = user;
     wx_core *core = v->fx->core;
-    const bool come = ++v->calls == 20;
-    const bool go = v->calls == 60;
+    const bool come = ++v->calls == v->comes;
+    const bool go = v->calls == v->goes;
     for (size_t at = 0; (come || go) && at < 5; at++) {
         wx_err err;
         if (come) {
@@ -1744,9 +2180,9 @@ static void come_and_go(void *user, const fake_request *request, fake_reply *rep
             wx_slot_give(core, &v->slots[at]);
         }
     }
-    v->tasks_before = v->calls == 19 ? core->engine->alive : v->tasks_before;
-    v->tasks_meanwhile = v->calls == 59 ? core->engine->alive : v->tasks_meanwhile;
-    v->tasks_after = v->calls == 295 ? core->engine->alive : v->tasks_after;
+    v->tasks_before = v->calls == v->comes - 1 ? core->engine->alive : v->tasks_before;
+    v->tasks_meanwhile = v->calls == v->goes - 1 ? core->engine->alive : v->tasks_meanwhile;
+    v->tasks_after = v->calls == v->looks ? core->engine->alive : v->tasks_after;
     fake_clock_advance(&v->fx->clock, 12);
     wechat(user, request, reply);
 }
@@ -1755,7 +2191,7 @@ static void I10_a_job_keeps_fewer_workers_while_others_want_places(void **state)
 {
     fixture *fx = *state;
     char id[64];
-    visitors v = {.fx = fx};
+    visitors v = {.fx = fx, .comes = 20, .goes = 60, .looks = 295};
     fixture_concurrency(fx->core, 8);
     create_many(fx, "", 6000, id);
     fake_http_forget_rules(&fx->http);
@@ -1763,6 +2199,30 @@ static void I10_a_job_keeps_fewer_workers_while_others_want_places(void **state)
     assert_int_equal(run(fx, id, WXTP_JOB_RUN), WXTP_OK);
     expect(fx, id, WXTP_JOB_DONE, 6000, 0, 0, 0);
     assert_int_equal(v.calls, 300);
+    assert_int_equal(v.tasks_before, 8);
+    assert_int_equal(v.tasks_meanwhile, 2);
+    assert_int_equal(v.tasks_after, 8);
+}
+
+/* Also where those who leave have a search to end. */
+static void I10_who_leaves_ends_the_search_in_hand(void **state)
+{
+    fixture *fx = *state;
+    static char texts[2000][16];
+    static const char *openids[2000];
+    char id[64];
+    visitors v = {.fx = fx, .comes = 30, .goes = 200, .looks = 500};
+    for (int i = 0; i < 2000; i++) {
+        snprintf(texts[i], sizeof texts[i], "o%s%d", i % 20 == 7 ? "BAD" : "x", i);
+        openids[i] = texts[i];
+    }
+    list l = {.openids = openids, .count = 2000};
+    fixture_concurrency(fx->core, 8);
+    create(fx, &l, false, id);
+    fake_http_forget_rules(&fx->http);
+    fake_http_handle(&fx->http, PATH, NULL, -1, come_and_go, &v);
+    assert_int_equal(run(fx, id, WXTP_JOB_RUN), WXTP_OK);
+    expect(fx, id, WXTP_JOB_DONE, 1900, 100, 0, 0);
     assert_int_equal(v.tasks_before, 8);
     assert_int_equal(v.tasks_meanwhile, 2);
     assert_int_equal(v.tasks_after, 8);
@@ -1989,8 +2449,24 @@ int main(void)
         TEST(I7_a_job_that_is_lost_before_its_first_batch_is_followed),
         TEST(I7_what_another_has_done_meanwhile_is_not_sent_again),
         TEST(I7_after_a_kill_at_any_commit_at_most_what_was_in_flight_is_repeated),
+        TEST(a_search_ends_before_the_next_batch_begins),
+        TEST(each_picture_adds_up),
+        TEST(I12_a_refresh_before_a_stop_is_counted),
+        TEST(the_first_reason_to_end_stands),
+        TEST(a_probe_is_made_by_the_first_call_alone),
+        TEST(a_run_that_is_stopped_before_its_first_call_shows_what_there_is),
+        TEST(I7_nothing_is_sent_where_lease_job_and_batch_cannot_be_looked_at),
+        TEST(I11_a_batch_costs_one_write_transaction_and_hardly_a_read),
+        TEST(I7_what_another_has_done_meanwhile_is_no_end),
+        TEST(I7_a_cancel_ends_a_search),
+        TEST(I7_a_store_that_fails_between_two_batches_ends_the_run),
+        TEST(a_pause_says_which_address_wechat_saw),
+        TEST(a_used_up_quota_ends_all_workers_at_once),
+        TEST(I7_nothing_is_sent_of_what_was_not_taken_for_good),
         TEST(I7_many_workers_account_for_every_openid),
         TEST(I10_a_job_keeps_fewer_workers_while_others_want_places),
+        TEST(I10_who_leaves_ends_the_search_in_hand),
+        TEST(the_last_picture_of_a_run_says_that_it_is_over),
         TEST(I7_the_equation_holds_through_every_fault),
         TEST(I7_the_equation_holds_with_many_workers_through_every_fault),
     };

@@ -52,7 +52,10 @@ void *wx_alloc_unset(const wxtp_allocator *allocator, size_t size)
 void *wx_alloc(const wxtp_allocator *allocator, size_t size)
 {
     void *memory = wx_alloc_unset(allocator, size);
-    return memory ? memset(memory, 0, size) : NULL;
+    if (memory) {
+        memset(memory, 0, size);
+    }
+    return memory;
 }
 
 void *wx_alloc_array(const wxtp_allocator *allocator, size_t count, size_t size)

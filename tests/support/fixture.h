@@ -48,9 +48,9 @@ int fixture_teardown(void **state);
 /* Another handle on the same file, as another process would have it. */
 void fixture_open_node(fixture *fx, fixture_node *node);
 void fixture_close_node(fixture_node *node);
-/* Gives the operation of the node that much patience again. */
 /* Calls in flight, over all tenants. */
 void fixture_concurrency(wx_core *core, int calls);
+/* Gives the operation of the node that much patience again. */
 void fixture_patience(fixture_node *node, int64_t ms);
 
 void fixture_put_platform(fixture *fx, const char *push_token, const char *aes_key,

@@ -12,15 +12,20 @@
 #include "fixture.h"
 
 /* An engine with threads of its own on the fixture's store. */
-static wx_engine *threaded(fixture *fx)
+static wx_engine *engine_over(fixture *fx, const wxtp_http *http)
 {
     wx_engine *engine = wx_engine_new(&(wx_engine_options){.allocator = &fx->core->allocator,
                                                            .clock = wxtp_clock_system(),
-                                                           .http = &fx->core->http,
+                                                           .http = http,
                                                            .store = fx->core->store,
                                                            .own_threads = true});
     assert_non_null(engine);
     return engine;
+}
+
+static wx_engine *threaded(fixture *fx)
+{
+    return engine_over(fx, &fx->core->http);
 }
 
 typedef struct meeting {
@@ -254,6 +259,115 @@ static void a_slow_disk_does_not_stop_the_loop(void **state)
     (void)sem_destroy(&disk.go);
 }
 
+/* ---- A loop that sleeps ---- */
+
+/* An HTTP port without calls, whose wait nothing ends but a wake. */
+typedef struct bed {
+    wxtp_http port;
+    wxtp_store_ops ops;
+    const wxtp_store_ops *inner;
+    pthread_mutex_t lock;
+    pthread_cond_t turned;
+    bool sleeps, woken;
+    int overslept;
+} bed;
+
+static bed the_bed; /* a commit is given the transaction alone */
+
+/* With the lock held: whether `flag` has come to be `value`, within 10 s. */
+static bool await(const bool *flag, bool value)
+{
+    struct timespec end;
+    (void)clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec += 10;
+    while (*flag != value) {
+        if (pthread_cond_timedwait(&the_bed.turned, &the_bed.lock, &end) != 0) {
+            return *flag == value;
+        }
+    }
+    return true;
+}
+
+static void turn_over(bool *flag, bool value)
+{
+    *flag = value;
+    (void)pthread_cond_broadcast(&the_bed.turned);
+}
+
+static void sleep_until_woken(void *user, int64_t wait_ms)
+{
+    (void)user;
+    if (wait_ms > 0) {
+        (void)pthread_mutex_lock(&the_bed.lock);
+        turn_over(&the_bed.sleeps, !the_bed.woken);
+        the_bed.overslept += !await(&the_bed.woken, true);
+        the_bed.sleeps = the_bed.woken = false;
+        (void)pthread_mutex_unlock(&the_bed.lock);
+    }
+}
+
+static void wake_up(void *user)
+{
+    (void)user;
+    (void)pthread_mutex_lock(&the_bed.lock);
+    the_bed.sleeps = false;
+    turn_over(&the_bed.woken, true);
+    (void)pthread_mutex_unlock(&the_bed.lock);
+}
+
+static void wait_until_it_sleeps(void)
+{
+    (void)pthread_mutex_lock(&the_bed.lock);
+    assert_true(await(&the_bed.sleeps, true));
+    (void)pthread_mutex_unlock(&the_bed.lock);
+}
+
+static wxtp_status commit_when_it_sleeps(wxtp_tx *tx)
+{
+    wait_until_it_sleeps();
+    return the_bed.inner->commit(tx);
+}
+
+/* A task that begins, a bell, a commit and the end: each comes to a loop that sleeps, and wakes it. */
+static void a_loop_that_sleeps_is_woken_by_what_there_is_to_do(void **state)
+{
+    enum { COUNT = 20 };
+    fixture *fx = *state;
+    static writing writings[COUNT];
+    the_bed = (bed){.port = fx->core->http, .ops = *fx->core->store->ops, .inner = fx->core->store->ops};
+    the_bed.port.poll = sleep_until_woken;
+    the_bed.port.wake = wake_up;
+    the_bed.ops.commit = commit_when_it_sleeps;
+    assert_int_equal(pthread_mutex_init(&the_bed.lock, NULL), 0);
+    assert_int_equal(pthread_cond_init(&the_bed.turned, NULL), 0);
+    fx->core->store->ops = &the_bed.ops;
+    wx_engine *engine = engine_over(fx, &the_bed.port);
+    meeting m = {.engine = engine};
+    assert_int_equal(wx_bell_init(&m.bell, engine), WXTP_OK);
+    assert_int_equal(wx_bell_init(&m.done, engine), WXTP_OK);
+    for (int at = 0; at < COUNT; at++) {
+        writings[at] = (writing){.engine = engine, .fx = fx};
+        (void)snprintf(writings[at].name, sizeof(writings[at].name), "b%d", at);
+        assert_int_equal(wx_spawn(engine, wait_and_tell, &m), WXTP_OK);
+        wait_until_it_sleeps();
+        wx_bell_ring(&m.bell);
+        assert_true(wx_bell_wait(&m.done, 60000));
+        wait_until_it_sleeps();
+        assert_int_equal(wx_spawn(engine, write_one, &writings[at]), WXTP_OK);
+    }
+    wait_until_it_sleeps();
+    wx_engine_free(engine);
+    fx->core->store->ops = the_bed.inner;
+    assert_int_equal(the_bed.overslept, 0);
+    for (int at = 0; at < COUNT; at++) {
+        assert_int_equal(writings[at].status, WXTP_OK);
+    }
+    wx_bell_destroy(&m.bell);
+    wx_bell_destroy(&m.done);
+    (void)pthread_cond_destroy(&the_bed.turned);
+    (void)pthread_mutex_destroy(&the_bed.lock);
+}
+
 /* ---- Read together ---- */
 
 typedef struct reading {
@@ -360,6 +474,7 @@ int main(void)
         TEST(a_part_that_is_given_up_is_undone_alone),
         TEST(joint_parts_stand_or_fall_together),
         TEST(a_slow_disk_does_not_stop_the_loop),
+        TEST(a_loop_that_sleeps_is_woken_by_what_there_is_to_do),
         TEST(who_has_written_reads_it),
         TEST(a_last_word_is_said_once_for_all_that_is_committed),
     };

@@ -343,6 +343,14 @@ static wxtp_status fill_shelf(wx_runner *runner, wxtp_tx *tx, const wxtp_job_row
     return status == WXTP_OK ? WXTP_OK : wx_store_fail(runner->core, tx, status, "read batches", err);
 }
 
+/* The answer in hand is recorded all the same: its batch would else be sent again at every resume. */
+static void end_damaged(wx_runner *runner, const char *job_id, int64_t number)
+{
+    wx_err why;
+    wx_fail(&why, WXTP_ERR_STORE, "batch %lld of job %s is damaged", (long long)number, job_id);
+    wx_runner_end(runner, &why);
+}
+
 /* The next that no worker of this run has taken; `*taken` stays NULL where there is none, or no more may
  * begin. */
 static wxtp_status take_next(worker *w, wxtp_tx *tx, const wxtp_job_row *job, batch **taken, wx_err *err)
@@ -368,8 +376,8 @@ static wxtp_status take_next(worker *w, wxtp_tx *tx, const wxtp_job_row *job, ba
     assert(shelf->places);
     const wx_shelved *place = &shelf->places[shelf->next++];
     if (!read_batch(into, place)) {
-        return wx_fail(err, WXTP_ERR_STORE, "batch %lld of job %s is damaged", (long long)place->number,
-                       job->id);
+        end_damaged(runner, job->id, place->number);
+        return WXTP_OK;
     }
     into->fence = fence;
     shelf->from = into->number + 1;

@@ -1614,6 +1614,60 @@ static void I7_a_damaged_batch_is_not_sent(void **state)
     expect(fx, id, WXTP_JOB_DONE, 45, 0, 0, 0);
 }
 
+/* The first reading is the store's, and of one batch; what comes next is damaged. */
+static wxtp_status later_damaged_batch_list(wxtp_tx *tx, const char *job_id, int64_t from, size_t limit,
+                                            bool (*each)(void *, const wxtp_batch_row *), void *user)
+{
+    (void)limit;
+    return from == 0 ? faulty.real->batch_list(tx, job_id, from, 1, each, user)
+                     : damaged_batch_list(tx, job_id, from, 1, each, user);
+}
+
+/* What was asked before stands, and is not asked again; of the whole batch nothing is left in its place. */
+static void I7_a_damaged_batch_costs_no_answer_of_the_one_before(void **state)
+{
+    static char many[WXTP_BATCH_MAX * WX_OPENID_MAX + 100], last[WXTP_BATCH_MAX * WX_OPENID_MAX + 100];
+    memset(many, 'o', sizeof(many) - 1);
+    memset(last, 'o', sizeof(last) - 1);
+    for (size_t i = 0; i < WXTP_BATCH_MAX - 1; i++) {
+        last[2 * i + 1] = '\n';
+    }
+    const struct {
+        const char *openids, *marks;
+    } cases[] = {
+        {many, "."},                    /* an openid without end */
+        {last, "...................."}, /* the last of twenty */
+        {"oa\nob", "."},
+    };
+    fixture *fx = *state;
+    play(fx);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        char id[64];
+        wx_err err;
+        create_many(fx, "x", 45, id);
+        begin_faults(fx, 0);
+        faulty.ops.batch_list = later_damaged_batch_list;
+        faulty.damaged =
+            (wxtp_batch_row){.job_id = id, .number = 1, .openids = cases[i].openids, .marks = cases[i].marks};
+        for (int again = 0; again < 2; again++) {
+            assert_int_equal(run_node(&fx->node, id, again ? WXTP_JOB_RESUME : WXTP_JOB_RUN, &err),
+                             WXTP_ERR_STORE);
+            assert_non_null(strstr(err.message, "batch 1 of job"));
+            assert_non_null(strstr(err.message, "is damaged"));
+            assert_int_equal(fake_http_count(&fx->http, PATH), 1);
+            faulty.ops.batch_list = damaged_batch_list;
+        }
+        end_faults(fx);
+        verify(fx->core, id);
+        expect(fx, id, WXTP_JOB_RUNNING, 20, 0, 0, 25); /* without a runner */
+        assert_int_equal(run(fx, id, WXTP_JOB_RESUME), WXTP_OK);
+        expect(fx, id, WXTP_JOB_DONE, 45, 0, 0, 0);
+        assert_int_equal(fake_http_count(&fx->http, PATH), 3);
+        fake_http_forget_requests(&fx->http);
+        play(fx);
+    }
+}
+
 static void I11_a_job_without_memory_loses_no_openid(void **state)
 {
     static counting memory;
@@ -2438,6 +2492,7 @@ int main(void)
         TEST(I11_batches_are_read_ahead_within_bounds),
         TEST(openids_of_any_length_are_sent_whole),
         TEST(I7_a_damaged_batch_is_not_sent),
+        TEST(I7_a_damaged_batch_costs_no_answer_of_the_one_before),
         TEST(I11_a_job_without_memory_loses_no_openid),
         TEST(I12_a_stop_at_any_moment_makes_no_further_call),
         TEST(I7_a_cancel_at_any_moment_is_kept),

@@ -580,7 +580,6 @@ static wxtp_status call_chosen(worker *w, wx_err *err)
     };
     w->answer = &answer;
     w->decided = w->overtaken = false;
-    w->coming = NULL;
     w->leaves = w->leaves || wx_runner_leave(runner);
     wxtp_status status = wx_dispatch(&w->op, &call, &answer, err);
     w->answer = NULL;
@@ -588,12 +587,11 @@ static wxtp_status call_chosen(worker *w, wx_err *err)
     publish(w);
     if (w->decided) {
         w->op.person = false;
-        if (err->errcode != 0 && wx_errcode_find(err->errcode)->class_ == WX_ERRCODE_TOO_MANY) {
+        if (wx_errcode_find(err->errcode)->class_ == WX_ERRCODE_TOO_MANY) {
             wx_log(&runner->core->log, WXTP_LOG_WARNING, "%s: %s", w->op.job_id, err->message);
         }
         status = status == WXTP_ERR_WECHAT ? WXTP_OK : status;
     } else if (w->overtaken) {
-        wx_err_clear(err);
         status = WXTP_OK;
     }
     /* After a failure the door opens when its reason stands, lest another worker's be the first. */

@@ -1999,6 +1999,28 @@ static void I11_a_batch_costs_one_write_transaction_and_hardly_a_read(void **sta
     assert_int_equal(counts.writes, writes + 4 + 2); /* and one a worker; none to see that no batch is left */
 }
 
+/* A batch of the list is bad as a whole; whoever finds no batch left ends alone. */
+static void a_search_goes_on_while_others_find_no_batch(void **state)
+{
+    enum { BATCHES = 3, COUNT = BATCHES * WXTP_BATCH_MAX };
+    fixture *fx = *state;
+    fixture_concurrency(fx->core, 2);
+    play(fx);
+    for (size_t bad = 0; bad < BATCHES; bad++) {
+        static char texts[COUNT][16];
+        const char *openids[COUNT];
+        char id[64];
+        for (size_t at = 0; at < COUNT; at++) {
+            snprintf(texts[at], sizeof texts[at], "o%s%zu", at / WXTP_BATCH_MAX == bad ? "BAD" : "good", at);
+            openids[at] = texts[at];
+        }
+        list l = {.openids = openids, .count = COUNT};
+        create(fx, &l, false, id);
+        assert_int_equal(run(fx, id, WXTP_JOB_RUN), WXTP_OK);
+        expect(fx, id, WXTP_JOB_DONE, COUNT - WXTP_BATCH_MAX, WXTP_BATCH_MAX, 0, 0);
+    }
+}
+
 static void a_run_that_is_stopped_before_it_begins_calls_nothing(void **state)
 {
     fixture *fx = *state;
@@ -2524,6 +2546,7 @@ int main(void)
         TEST(I7_nothing_is_sent_where_lease_job_and_batch_cannot_be_looked_at),
         TEST(I11_a_batch_costs_one_write_transaction_and_hardly_a_read),
         TEST(I7_what_another_has_done_meanwhile_is_no_end),
+        TEST(a_search_goes_on_while_others_find_no_batch),
         TEST(I7_a_cancel_ends_a_search),
         TEST(I7_a_store_that_fails_between_two_batches_ends_the_run),
         TEST(a_pause_says_which_address_wechat_saw),

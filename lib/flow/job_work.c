@@ -594,7 +594,7 @@ static wxtp_status call_chosen(worker *w, wx_err *err)
     } else if (w->overtaken) {
         status = WXTP_OK;
     }
-    /* After a failure the door opens when its reason stands, lest another worker's be the first. */
+    /* After a failure it stays shut: the run ends, and no other worker's failure is the first. */
     if (status == WXTP_OK) {
         open_door(w);
     }
@@ -643,12 +643,10 @@ bool wx_job_work(wx_runner *runner, bool first)
         if (status == WXTP_OK && w.now) {
             status = work_batch(&w, &err);
         }
-    } while (status == WXTP_OK && w.now && (w.coming || (!w.leaves && !w.drained)) &&
-             !wx_runner_ending(runner));
+    } while (status == WXTP_OK && w.now && !w.leaves && !w.drained && !wx_runner_ending(runner));
     if (status != WXTP_OK) {
         end_with(&w, &err);
     }
-    open_door(&w);
     const int64_t refreshes = atomic_load(&w.op.refreshes);
     atomic_fetch_add(&runner->op->refreshes, refreshes);
     pthread_mutex_lock(&runner->lock);

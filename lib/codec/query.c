@@ -54,15 +54,14 @@ bool wx_query_get(const char *query, const char *name, wx_buf *value)
 {
     assert(name && value);
     wx_buf_clear(value);
-    size_t name_len = strlen(name);
+    const size_t name_len = strlen(name);
     const char *at = query ? query : "";
     at += *at == '?';
     while (*at) {
-        size_t len = strcspn(at, "&");
-        size_t key_len = strcspn(at, "&=");
-        if (key_len == name_len && memcmp(at, name, name_len) == 0) {
-            size_t skip = key_len < len ? key_len + 1 : key_len;
-            bool ok = decode(at + skip, len - skip, value);
+        const char *end = strchrnul(at, '&');
+        if (strncmp(at, name, name_len) == 0 && (at + name_len == end || at[name_len] == '=')) {
+            const char *from = at + name_len + (at + name_len < end);
+            bool ok = decode(from, (size_t)(end - from), value);
             if (!ok) {
                 const bool nomem = value->nomem;
                 wx_buf_clear(value);
@@ -70,8 +69,7 @@ bool wx_query_get(const char *query, const char *name, wx_buf *value)
             }
             return ok;
         }
-        at += len;
-        at += *at == '&';
+        at = end + (*end == '&');
     }
     return false;
 }

@@ -311,6 +311,9 @@ static wxtp_status furnish(wxtp_platform *platform, const wxtp_config *config, w
         !copy_catalog(platform, config)) {
         return wx_fail_nomem(err);
     }
+    if (!wx_crypto_init(&core->crypto)) {
+        return wx_fail_nomem(err);
+    }
     if (!wx_random(&core->xml_salt, sizeof(core->xml_salt))) {
         return wx_openssl_fail("give random bytes", err);
     }
@@ -354,6 +357,7 @@ static void strip(wxtp_platform *platform)
     wx_standings_free(platform->core.standings);
     wx_opened_free(platform->core.opened);
     wx_slots_free(platform->core.slots);
+    wx_crypto_free(&platform->core.crypto);
     wx_free(platform->catalog);
     wx_free(platform->catalog_text);
 }

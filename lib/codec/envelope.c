@@ -10,7 +10,7 @@
 
 #include "base/mem.h"
 #include "codec/base64.h"
-#include "codec/seal.h"
+#include "codec/crypto.h"
 
 enum { CIPHER_BLOCK = 16, PADDING_BLOCK = 32, RANDOM_LEN = 16, LENGTH_LEN = 4, SHA1_LEN = 20 };
 /* Of a message, and of the text that it is sealed in: OpenSSL counts in int. */
@@ -67,8 +67,8 @@ static bool comes_before(const part *a, const part *b)
     return order < 0 || (order == 0 && a->len < b->len);
 }
 
-bool wx_push_signature(const char *token, const char *timestamp, const char *nonce, const char *extra,
-                       size_t extra_len, char hex[41])
+bool wx_push_signature(const wx_crypto *crypto, const char *token, const char *timestamp, const char *nonce,
+                       const char *extra, size_t extra_len, char hex[41])
 {
     static const char digits[] = "0123456789abcdef";
     errno = 0;
@@ -89,7 +89,7 @@ bool wx_push_signature(const char *token, const char *timestamp, const char *non
         parts[to] = moved;
     }
     __attribute__((cleanup(md_free_at))) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    bool ok = ctx && EVP_DigestInit_ex(ctx, EVP_sha1(), NULL) == 1;
+    bool ok = ctx && EVP_DigestInit_ex(ctx, crypto->sha1, NULL) == 1;
     for (size_t at = 0; ok && at < count; at++) {
         ok = EVP_DigestUpdate(ctx, parts[at].text, parts[at].len) == 1;
     }
@@ -103,14 +103,15 @@ bool wx_push_signature(const char *token, const char *timestamp, const char *non
     return ok;
 }
 
-wx_envelope_fault wx_push_signature_check(const char *token, const char *timestamp, const char *nonce,
-                                          const char *extra, size_t extra_len, const char *given)
+wx_envelope_fault wx_push_signature_check(const wx_crypto *crypto, const char *token, const char *timestamp,
+                                          const char *nonce, const char *extra, size_t extra_len,
+                                          const char *given)
 {
     char hex[41];
     if (!token || !given || strlen(given) != sizeof(hex) - 1) {
         return WX_ENVELOPE_SIGNATURE;
     }
-    if (!wx_push_signature(token, timestamp, nonce, extra, extra_len, hex)) {
+    if (!wx_push_signature(crypto, token, timestamp, nonce, extra, extra_len, hex)) {
         return failure();
     }
     bool same = CRYPTO_memcmp(hex, given, sizeof(hex) - 1) == 0;
@@ -119,14 +120,15 @@ wx_envelope_fault wx_push_signature_check(const char *token, const char *timesta
 }
 
 /* En- or decrypts `buf` in place; its length is a multiple of the cipher's block. */
-static wx_envelope_fault cipher(const unsigned char key[WX_AES_KEY_LEN], wx_buf *buf, bool encrypt)
+static wx_envelope_fault cipher(const wx_crypto *crypto, const unsigned char key[WX_AES_KEY_LEN], wx_buf *buf,
+                                bool encrypt)
 {
     assert(buf->len > 0 && buf->len <= INT_MAX && buf->len % CIPHER_BLOCK == 0);
     errno = 0;
     unsigned char *bytes = (unsigned char *)buf->data;
     int written = 0;
     __attribute__((cleanup(cipher_free_at))) EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-    const bool ok = ctx && EVP_CipherInit_ex(ctx, EVP_aes_256_cbc(), NULL, key, key, encrypt) == 1 &&
+    const bool ok = ctx && EVP_CipherInit_ex(ctx, crypto->aes_256_cbc, NULL, key, key, encrypt) == 1 &&
                     EVP_CIPHER_CTX_set_padding(ctx, 0) == 1 &&
                     EVP_CipherUpdate(ctx, bytes, &written, bytes, (int)buf->len) == 1 &&
                     EVP_CipherFinal_ex(ctx, bytes + written, &written) == 1;
@@ -154,8 +156,8 @@ static uint32_t network_order(const unsigned char *bytes)
 }
 
 /* Decodes and decrypts into `bytes`, padding and all. */
-static wx_envelope_fault decrypt(const unsigned char key[WX_AES_KEY_LEN], const char *base64,
-                                 size_t base64_len, wx_buf *bytes)
+static wx_envelope_fault decrypt(const wx_crypto *crypto, const unsigned char key[WX_AES_KEY_LEN],
+                                 const char *base64, size_t base64_len, wx_buf *bytes)
 {
     if (base64_len > LONGEST) {
         return WX_ENVELOPE_LENGTH;
@@ -166,16 +168,16 @@ static wx_envelope_fault decrypt(const unsigned char key[WX_AES_KEY_LEN], const 
     if (bytes->len == 0 || bytes->len % CIPHER_BLOCK != 0) {
         return WX_ENVELOPE_DECRYPT;
     }
-    return cipher(key, bytes, false);
+    return cipher(crypto, key, bytes, false);
 }
 
-wx_envelope_fault wx_envelope_open(const unsigned char key[WX_AES_KEY_LEN], const char *appid,
-                                   const char *base64, size_t base64_len, wx_buf *plain)
+wx_envelope_fault wx_envelope_open(const wx_crypto *crypto, const unsigned char key[WX_AES_KEY_LEN],
+                                   const char *appid, const char *base64, size_t base64_len, wx_buf *plain)
 {
-    assert(key && appid && plain);
+    assert(crypto && key && appid && plain);
     WX_AUTO_BUF sealed;
     wx_buf_init(&sealed, plain->allocator, base64_len);
-    const wx_envelope_fault fault = decrypt(key, base64, base64_len, &sealed);
+    const wx_envelope_fault fault = decrypt(crypto, key, base64, base64_len, &sealed);
     if (fault != WX_ENVELOPE_OK) {
         return fault;
     }
@@ -199,14 +201,14 @@ wx_envelope_fault wx_envelope_open(const unsigned char key[WX_AES_KEY_LEN], cons
     return wx_buf_add(plain, bytes + before, message_len) ? WX_ENVELOPE_OK : WX_ENVELOPE_NOMEM;
 }
 
-bool wx_envelope_key_fits(const unsigned char key[WX_AES_KEY_LEN], const char *appid, const char *base64,
-                          size_t base64_len, const wxtp_allocator *allocator)
+bool wx_envelope_key_fits(const wx_crypto *crypto, const unsigned char key[WX_AES_KEY_LEN], const char *appid,
+                          const char *base64, size_t base64_len, const wxtp_allocator *allocator)
 {
     static const char begin[] = "<xml";
     const size_t before = RANDOM_LEN + LENGTH_LEN;
     WX_AUTO_BUF bytes;
     wx_buf_init(&bytes, allocator, base64_len);
-    if (decrypt(key, base64, base64_len, &bytes) != WX_ENVELOPE_OK) {
+    if (decrypt(crypto, key, base64, base64_len, &bytes) != WX_ENVELOPE_OK) {
         return false;
     }
     return (bytes.len >= before + strlen(begin) && memcmp(bytes.data + before, begin, strlen(begin)) == 0) ||
@@ -219,11 +221,11 @@ static wx_envelope_fault unfit(const wx_buf *buf)
     return buf->nomem ? WX_ENVELOPE_NOMEM : WX_ENVELOPE_LENGTH;
 }
 
-wx_envelope_fault wx_envelope_seal(const unsigned char key[WX_AES_KEY_LEN], const char *appid,
-                                   const char *message, size_t len, const unsigned char *random16,
-                                   wx_buf *base64)
+wx_envelope_fault wx_envelope_seal(const wx_crypto *crypto, const unsigned char key[WX_AES_KEY_LEN],
+                                   const char *appid, const char *message, size_t len,
+                                   const unsigned char *random16, wx_buf *base64)
 {
-    assert(key && appid && base64);
+    assert(crypto && key && appid && base64);
     unsigned char fresh[RANDOM_LEN];
     if (len > LONGEST) {
         return WX_ENVELOPE_LENGTH;
@@ -246,7 +248,7 @@ wx_envelope_fault wx_envelope_seal(const unsigned char key[WX_AES_KEY_LEN], cons
     if (!wx_buf_add(&sealed, padding, missing)) {
         return unfit(&sealed);
     }
-    const wx_envelope_fault fault = cipher(key, &sealed, true);
+    const wx_envelope_fault fault = cipher(crypto, key, &sealed, true);
     if (fault != WX_ENVELOPE_OK) {
         return fault;
     }

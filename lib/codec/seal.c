@@ -4,23 +4,10 @@
 #include <errno.h>
 #include <limits.h>
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/rand.h>
 #include <stdint.h>
 #include <string.h>
 
 enum { FORMAT = 1, NONCE_LEN = 12, TAG_LEN = 16, FRAME = 1 + NONCE_LEN + TAG_LEN };
-
-bool wx_openssl_nomem(void)
-{
-    return errno == ENOMEM;
-}
-
-wxtp_status wx_openssl_fail(const char *what, wx_err *err)
-{
-    return wx_openssl_nomem() ? wx_fail_nomem(err)
-                              : wx_fail(err, WXTP_ERR_INTERNAL, "OpenSSL could not %s", what);
-}
 
 static wx_seal_result failure(void)
 {
@@ -63,10 +50,10 @@ static void drop_behind(wx_buf *buf, size_t len)
     }
 }
 
-wx_seal_result wx_seal(const unsigned char key[WX_KEY_LEN], const wx_seal_place *place, const void *plain,
-                       size_t len, wx_buf *sealed)
+wx_seal_result wx_seal(const wx_crypto *crypto, const unsigned char key[WX_KEY_LEN],
+                       const wx_seal_place *place, const void *plain, size_t len, wx_buf *sealed)
 {
-    assert(key && place && sealed);
+    assert(crypto && key && place && sealed);
     unsigned char head[1 + NONCE_LEN] = {FORMAT};
     if (len > INT_MAX - FRAME) {
         return WX_SEAL_FAILED;
@@ -83,7 +70,7 @@ wx_seal_result wx_seal(const unsigned char key[WX_KEY_LEN], const wx_seal_place 
     unsigned char *bytes = (unsigned char *)sealed->data + start + sizeof(head);
     int written = 0;
     AUTO_CIPHER *ctx = EVP_CIPHER_CTX_new();
-    bool ok = ctx && EVP_EncryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key, head + 1) == 1 &&
+    bool ok = ctx && EVP_EncryptInit_ex(ctx, crypto->aes_256_gcm, NULL, key, head + 1) == 1 &&
               bind_place(ctx, place) && EVP_CipherUpdate(ctx, bytes, &written, bytes, (int)len) == 1 &&
               EVP_CipherFinal_ex(ctx, bytes + len, &written) == 1 &&
               EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_GET_TAG, TAG_LEN, tag) == 1;
@@ -94,10 +81,10 @@ wx_seal_result wx_seal(const unsigned char key[WX_KEY_LEN], const wx_seal_place 
     return added ? WX_SEAL_OK : ok ? WX_SEAL_NOMEM : failure();
 }
 
-wx_seal_result wx_unseal(const unsigned char key[WX_KEY_LEN], const wx_seal_place *place, const void *sealed,
-                         size_t len, wx_buf *plain)
+wx_seal_result wx_unseal(const wx_crypto *crypto, const unsigned char key[WX_KEY_LEN],
+                         const wx_seal_place *place, const void *sealed, size_t len, wx_buf *plain)
 {
-    assert(key && place && plain);
+    assert(crypto && key && place && plain);
     const unsigned char *bytes = sealed;
     errno = 0;
     if (!bytes || len < FRAME || len > INT_MAX || bytes[0] != FORMAT) {
@@ -113,7 +100,7 @@ wx_seal_result wx_unseal(const unsigned char key[WX_KEY_LEN], const wx_seal_plac
     unsigned char *target = (unsigned char *)plain->data + start;
     int written = 0;
     AUTO_CIPHER *ctx = EVP_CIPHER_CTX_new();
-    bool ready = ctx && EVP_DecryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key, bytes + 1) == 1 &&
+    bool ready = ctx && EVP_DecryptInit_ex(ctx, crypto->aes_256_gcm, NULL, key, bytes + 1) == 1 &&
                  bind_place(ctx, place) &&
                  EVP_CipherUpdate(ctx, target, &written, target, (int)plain_len) == 1 &&
                  EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_SET_TAG, TAG_LEN, tag) == 1;
@@ -122,16 +109,4 @@ wx_seal_result wx_unseal(const unsigned char key[WX_KEY_LEN], const wx_seal_plac
         drop_behind(plain, start);
     }
     return authentic ? WX_SEAL_OK : ready ? WX_SEAL_DAMAGED : failure();
-}
-
-bool wx_random(void *bytes, size_t len)
-{
-    errno = 0;
-    return RAND_bytes_ex(NULL, bytes, len, 0) == 1;
-}
-
-bool wx_digest(const void *data, size_t len, unsigned char digest[32])
-{
-    errno = 0;
-    return EVP_Digest(data, len, digest, NULL, EVP_sha256(), NULL) == 1;
 }

@@ -3,7 +3,7 @@
 #define WX_CODEC_SEAL_H
 
 #include "base/buf.h"
-#include "base/err.h"
+#include "codec/crypto.h"
 
 #define WX_KEY_LEN 32
 
@@ -17,20 +17,11 @@ typedef struct wx_seal_place {
 
 typedef enum wx_seal_result { WX_SEAL_OK = 0, WX_SEAL_NOMEM, WX_SEAL_DAMAGED, WX_SEAL_FAILED } wx_seal_result;
 
-/* Whether OpenSSL, which has just failed, failed for want of memory: its own errors do not always tell, so
- * errno does, which is set to 0 before. */
-bool wx_openssl_nomem(void);
-/* WXTP_ERR_NOMEM, or WXTP_ERR_INTERNAL: "OpenSSL could not `what`". */
-wxtp_status wx_openssl_fail(const char *what, wx_err *err);
-
 /* Sealed: format byte, 12-byte nonce, ciphertext, 16-byte tag. */
-wx_seal_result wx_seal(const unsigned char key[WX_KEY_LEN], const wx_seal_place *place, const void *plain,
-                       size_t len, wx_buf *sealed);
+wx_seal_result wx_seal(const wx_crypto *crypto, const unsigned char key[WX_KEY_LEN],
+                       const wx_seal_place *place, const void *plain, size_t len, wx_buf *sealed);
 /* WX_SEAL_DAMAGED: wrong key, wrong place or altered. */
-wx_seal_result wx_unseal(const unsigned char key[WX_KEY_LEN], const wx_seal_place *place, const void *sealed,
-                         size_t len, wx_buf *plain);
-bool wx_random(void *bytes, size_t len);
-/* SHA-256. */
-bool wx_digest(const void *data, size_t len, unsigned char digest[32]);
+wx_seal_result wx_unseal(const wx_crypto *crypto, const unsigned char key[WX_KEY_LEN],
+                         const wx_seal_place *place, const void *sealed, size_t len, wx_buf *plain);
 
 #endif

@@ -49,6 +49,7 @@ typedef struct wx_core {
     wx_settings settings;
     const wx_api *catalog;
     size_t catalog_count;
+    wx_crypto crypto;
     unsigned char data_key[WX_KEY_LEN];
     unsigned long xml_salt;
     wx_flights *flights;     /* one refresh a key in this process */

@@ -12,10 +12,10 @@ enum { ROW_FORMAT = 1, KEY_ID_LEN = 8, ROW_HEAD = 1 + KEY_ID_LEN, SECRET_MAX = 6
 static const char meta_data_key[] = "data_key";
 static const wx_seal_place data_key_place = {.kind = "data_key", .platform = "", .row = "", .field = "key"};
 
-static bool key_id(const unsigned char key[WX_KEY_LEN], unsigned char id[KEY_ID_LEN])
+static bool key_id(const wx_core *core, const unsigned char key[WX_KEY_LEN], unsigned char id[KEY_ID_LEN])
 {
     unsigned char digest[32];
-    if (!wx_digest(key, WX_KEY_LEN, digest)) {
+    if (!wx_digest(&core->crypto, key, WX_KEY_LEN, digest)) {
         return false;
     }
     memcpy(id, digest, KEY_ID_LEN);
@@ -37,10 +37,11 @@ static wxtp_status put_data_key(wx_core *core, wxtp_tx *tx, const unsigned char 
     WX_AUTO_BUF row;
     wx_buf_init(&sealed, &core->allocator, 1024);
     wx_buf_init(&row, &core->allocator, 1024);
-    if (!key_id(master_key, head + 1)) {
+    if (!key_id(core, master_key, head + 1)) {
         return wx_openssl_fail("digest", err);
     }
-    const wx_seal_result result = wx_seal(master_key, &data_key_place, core->data_key, WX_KEY_LEN, &sealed);
+    const wx_seal_result result =
+        wx_seal(&core->crypto, master_key, &data_key_place, core->data_key, WX_KEY_LEN, &sealed);
     if (result != WX_SEAL_OK) {
         return seal_failed(result, err);
     }
@@ -61,7 +62,7 @@ static wxtp_status open_data_key(wx_core *core, wxtp_blob row, const unsigned ch
     if (row.len <= ROW_HEAD || bytes[0] != ROW_FORMAT) {
         return wx_fail(err, WXTP_ERR_KEY, "the sealed data key in the database is damaged");
     }
-    if (!key_id(master_key, id)) {
+    if (!key_id(core, master_key, id)) {
         return wx_openssl_fail("digest", err);
     }
     if (memcmp(id, bytes + 1, KEY_ID_LEN) != 0) {
@@ -70,7 +71,7 @@ static wxtp_status open_data_key(wx_core *core, wxtp_blob row, const unsigned ch
         return err->status;
     }
     const wx_seal_result result =
-        wx_unseal(master_key, &data_key_place, bytes + ROW_HEAD, row.len - ROW_HEAD, &plain);
+        wx_unseal(&core->crypto, master_key, &data_key_place, bytes + ROW_HEAD, row.len - ROW_HEAD, &plain);
     if (result == WX_SEAL_NOMEM || result == WX_SEAL_FAILED) {
         return seal_failed(result, err);
     }
@@ -150,7 +151,7 @@ wxtp_status wx_vault_seal(wx_core *core, const char *kind, const char *platform,
     if (text == NULL || text[0] == '\0') {
         return WXTP_OK;
     }
-    const wx_seal_result result = wx_seal(core->data_key, &place, text, strlen(text), sealed);
+    const wx_seal_result result = wx_seal(&core->crypto, core->data_key, &place, text, strlen(text), sealed);
     if (result != WX_SEAL_OK) {
         return seal_failed(result, err);
     }
@@ -168,7 +169,8 @@ wxtp_status wx_vault_open(wx_core *core, const char *kind, const char *platform,
     if (blob.len == 0) {
         return WXTP_OK;
     }
-    const wx_seal_result result = wx_unseal(core->data_key, &place, blob.data, blob.len, &plain);
+    const wx_seal_result result =
+        wx_unseal(&core->crypto, core->data_key, &place, blob.data, blob.len, &plain);
     if (result == WX_SEAL_NOMEM || result == WX_SEAL_FAILED) {
         return seal_failed(result, err);
     }
@@ -191,5 +193,5 @@ wxtp_status wx_vault_digest(wx_core *core, const char *kind, const void *data, s
         !wx_buf_add(&text, data, len)) {
         return wx_fail_nomem(err);
     }
-    return wx_digest(text.data, text.len, digest) ? WXTP_OK : wx_openssl_fail("digest", err);
+    return wx_digest(&core->crypto, text.data, text.len, digest) ? WXTP_OK : wx_openssl_fail("digest", err);
 }

@@ -137,10 +137,11 @@ static wxtp_status fault_of(wx_envelope_fault fault, bool key_fits, wx_err *err)
                        hint_sender);
 }
 
-static wx_envelope_fault signed_with(const char *token, const asked *query, const char *sealed)
+static wx_envelope_fault signed_with(const wx_crypto *crypto, const char *token, const asked *query,
+                                     const char *sealed)
 {
-    return wx_push_signature_check(token, wx_buf_str(&query->timestamp), wx_buf_str(&query->nonce), sealed,
-                                   strlen(sealed), wx_buf_str(&query->signature));
+    return wx_push_signature_check(crypto, token, wx_buf_str(&query->timestamp), wx_buf_str(&query->nonce),
+                                   sealed, strlen(sealed), wx_buf_str(&query->signature));
 }
 
 static wxtp_status unsigned_text(const wx_component *component, const char *given, wx_err *err)
@@ -159,8 +160,8 @@ static wxtp_status unsigned_text(const wx_component *component, const char *give
         hint_token);
 }
 
-static wxtp_status check_signature(const wx_component *component, const asked *query, const char *sealed,
-                                   wx_push_trace *trace, wx_err *err)
+static wxtp_status check_signature(const wx_crypto *crypto, const wx_component *component, const asked *query,
+                                   const char *sealed, wx_push_trace *trace, wx_err *err)
 {
     if (!component->push_token) {
         wx_fail(err, WXTP_ERR_CONFIGURATION, "the platform has no Token to verify pushes with");
@@ -168,10 +169,10 @@ static wxtp_status check_signature(const wx_component *component, const asked *q
         return err->status;
     }
     const char *which = "current";
-    wx_envelope_fault fault = signed_with(component->push_token, query, sealed);
+    wx_envelope_fault fault = signed_with(crypto, component->push_token, query, sealed);
     if (fault == WX_ENVELOPE_SIGNATURE) {
         which = "previous";
-        fault = signed_with(component->previous_push_token, query, sealed);
+        fault = signed_with(crypto, component->previous_push_token, query, sealed);
     }
     if (broken(fault)) {
         return broken_down(fault, err);
@@ -191,12 +192,12 @@ typedef struct attempt {
     bool previous;
 } attempt;
 
-static attempt try_key(const wx_component *component, const unsigned char key[WX_AES_KEY_LEN],
-                       const char *sealed, size_t len, wx_buf *plain)
+static attempt try_key(const wx_crypto *crypto, const wx_component *component,
+                       const unsigned char key[WX_AES_KEY_LEN], const char *sealed, size_t len, wx_buf *plain)
 {
-    attempt self = {.fault = wx_envelope_open(key, component->appid, sealed, len, plain)};
+    attempt self = {.fault = wx_envelope_open(crypto, key, component->appid, sealed, len, plain)};
     self.fits = self.fault == WX_ENVELOPE_OK || self.fault == WX_ENVELOPE_APPID ||
-                wx_envelope_key_fits(key, component->appid, sealed, len, plain->allocator);
+                wx_envelope_key_fits(crypto, key, component->appid, sealed, len, plain->allocator);
     self.telling = self.fits || broken(self.fault);
     return self;
 }
@@ -223,8 +224,8 @@ static void trace_attempt(wx_push_trace *trace, const attempt *self, size_t len)
 
 /* With the current key, then the previous one. Of two that do not open it, the one that tells more is told.
  */
-static wxtp_status decrypt(const wx_component *component, const char *sealed, wxtp_push *push, wx_buf *plain,
-                           wx_push_trace *trace, wx_err *err)
+static wxtp_status decrypt(const wx_crypto *crypto, const wx_component *component, const char *sealed,
+                           wxtp_push *push, wx_buf *plain, wx_push_trace *trace, wx_err *err)
 {
     const char *const keys[] = {component->aes_key, component->previous_aes_key};
     const size_t len = strlen(sealed);
@@ -236,7 +237,7 @@ static wxtp_status decrypt(const wx_component *component, const char *sealed, wx
         if (!keys[i] || !wx_encoding_aes_key_decode(keys[i], strlen(keys[i]), key)) {
             continue;
         }
-        attempt now = try_key(component, key, sealed, len, plain);
+        attempt now = try_key(crypto, component, key, sealed, len, plain);
         OPENSSL_cleanse(key, sizeof(key));
         now.previous = keys[i] == component->previous_aes_key;
         if (!any || now.fault == WX_ENVELOPE_OK || (now.telling && !told.telling)) {
@@ -256,10 +257,10 @@ static wxtp_status decrypt(const wx_component *component, const char *sealed, wx
 
 /* ---- What is inside ---- */
 
-static wxtp_status identify(wxtp_push *push, const wx_buf *plain, wx_err *err)
+static wxtp_status identify(const wx_crypto *crypto, wxtp_push *push, const wx_buf *plain, wx_err *err)
 {
     static const char digits[] = "0123456789abcdef";
-    if (!wx_digest(plain->data, plain->len, push->digest)) {
+    if (!wx_digest(crypto, plain->data, plain->len, push->digest)) {
         return wx_openssl_fail("digest", err);
     }
     for (size_t i = 0; i < sizeof(push->digest); i++) {
@@ -312,9 +313,9 @@ static wxtp_status open_sealed(wx_core *core, const wx_component *component, con
 {
     WX_AUTO_BUF plain;
     wx_buf_init(&plain, &core->allocator, WX_PUSH_MAX);
-    wxtp_status status = check_signature(component, query, sealed, trace, err);
+    wxtp_status status = check_signature(&core->crypto, component, query, sealed, trace, err);
     if (status == WXTP_OK) {
-        status = decrypt(component, sealed, push, &plain, trace, err);
+        status = decrypt(&core->crypto, component, sealed, push, &plain, trace, err);
     }
     if (status == WXTP_OK) {
         status = check_outer_appid(component, appid, trace, err);
@@ -326,7 +327,7 @@ static wxtp_status open_sealed(wx_core *core, const wx_component *component, con
         return status;
     }
     wx_push_passed(trace, WX_CHECK_INNER_XML, "%zu bytes, %zu fields", plain.len, push->fields.count);
-    status = identify(push, &plain, err);
+    status = identify(&core->crypto, push, &plain, err);
     if (status == WXTP_OK) {
         status = read_fields(core, push, err);
     }

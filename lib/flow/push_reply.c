@@ -52,13 +52,13 @@ wxtp_status wx_push_seal(wx_core *core, const wx_component *component, const wxt
                        "the platform has no EncodingAESKey to seal a reply with");
     }
     const wx_envelope_fault fault =
-        wx_envelope_seal(key, component->appid, message, strlen(message), NULL, &sealed);
+        wx_envelope_seal(&core->crypto, key, component->appid, message, strlen(message), NULL, &sealed);
     OPENSSL_cleanse(key, sizeof(key));
     if (fault != WX_ENVELOPE_OK) {
         return unsealed(fault, err);
     }
-    if (!make_nonce(nonce) ||
-        !wx_push_signature(component->push_token, timestamp, nonce, sealed.data, sealed.len, signature)) {
+    if (!make_nonce(nonce) || !wx_push_signature(&core->crypto, component->push_token, timestamp, nonce,
+                                                 sealed.data, sealed.len, signature)) {
         return wx_openssl_fail("sign a reply", err);
     }
     wx_buf_printf(&text,

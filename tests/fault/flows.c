@@ -1,4 +1,5 @@
 #include "flows.h"
+#include "algorithms.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,8 +36,10 @@ static void seal(const char *xml, sealed *self)
     WX_AUTO_BUF text;
     wx_buf_init(&text, NULL, 1 << 20);
     if (!wx_encoding_aes_key_decode(SCENE_AES_KEY, strlen(SCENE_AES_KEY), key) ||
-        wx_envelope_seal(key, WECHAT_COMPONENT, xml, strlen(xml), NULL, &text) != WX_ENVELOPE_OK ||
-        !wx_push_signature(SCENE_PUSH_TOKEN, "1767225600", "nonce1", text.data, text.len, signature)) {
+        wx_envelope_seal(algorithms(), key, WECHAT_COMPONENT, xml, strlen(xml), NULL, &text) !=
+            WX_ENVELOPE_OK ||
+        !wx_push_signature(algorithms(), SCENE_PUSH_TOKEN, "1767225600", "nonce1", text.data, text.len,
+                           signature)) {
         abort();
     }
     (void)snprintf(self->query, sizeof(self->query),

@@ -1,4 +1,5 @@
 /* The decrypted message of a push: sealed with the true key, received, applied to a store, and finished. */
+#include "algorithms.h"
 #include "stage.h"
 
 #include <stdio.h>
@@ -34,9 +35,10 @@ static void receive(world *w, const fuzz_bytes *xml, bool again)
     wx_buf_init(&base64, NULL, BODY_ROOM);
     wx_buf_init(&body, NULL, BODY_ROOM);
     fuzz_require(wx_encoding_aes_key_decode(WORLD_AES_KEY, strlen(WORLD_AES_KEY), key));
-    fuzz_require(wx_envelope_seal(key, WORLD_COMPONENT, (const char *)xml->data, xml->size, random_bytes,
-                                  &base64) == WX_ENVELOPE_OK);
-    fuzz_require(wx_push_signature(WORLD_PUSH_TOKEN, "1", "n", wx_buf_str(&base64), base64.len, hex));
+    fuzz_require(wx_envelope_seal(algorithms(), key, WORLD_COMPONENT, (const char *)xml->data, xml->size,
+                                  random_bytes, &base64) == WX_ENVELOPE_OK);
+    fuzz_require(
+        wx_push_signature(algorithms(), WORLD_PUSH_TOKEN, "1", "n", wx_buf_str(&base64), base64.len, hex));
     (void)snprintf(query, sizeof(query), "timestamp=1&nonce=n&msg_signature=%s", hex);
     fuzz_require(wx_buf_printf(&body, "<xml><Encrypt>%s</Encrypt></xml>", wx_buf_str(&base64)));
     const wxtp_status status =

@@ -3,6 +3,7 @@
  *   sealed      the plain bytes (random, length, message, appid, padding), encrypted and signed here with the
  * true key, so that what stands behind the signature is reached
  */
+#include "algorithms.h"
 #include "fuzz.h"
 
 #include <stdio.h>
@@ -37,7 +38,8 @@ static void release(void *user, void *memory)
 static wxtp_status open_push(const char *query, const void *body, size_t len)
 {
     wx_core core = {
-        .allocator = {.struct_size = sizeof(core.allocator), .allocate = allocate, .release = release}};
+        .allocator = {.struct_size = sizeof(core.allocator), .allocate = allocate, .release = release},
+        .crypto = *algorithms()};
     char token[] = PUSH_TOKEN;
     char key[] = AES_KEY;
     wx_component component = {.appid = APPID, .push_token = token, .aes_key = key};
@@ -83,7 +85,7 @@ static void open_sealed(const fuzz_bytes *plain)
     if (plain->size == 0 || plain->size > TEXT_ROOM / 4 || !encrypt(plain, &base64)) {
         return;
     }
-    fuzz_require(wx_push_signature(PUSH_TOKEN, "1", "n", wx_buf_str(&base64), base64.len, hex));
+    fuzz_require(wx_push_signature(algorithms(), PUSH_TOKEN, "1", "n", wx_buf_str(&base64), base64.len, hex));
     (void)wx_buf_printf(&query, "timestamp=1&nonce=n&msg_signature=%s", hex);
     (void)wx_buf_printf(&body, "<xml><AppId>" APPID "</AppId><Encrypt>%s</Encrypt></xml>",
                         wx_buf_str(&base64));

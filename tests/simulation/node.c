@@ -163,8 +163,8 @@ bool sim_node_open(sim *world, sim_node *node)
     core->standings = wx_standings_new(&core->allocator);
     core->opened = wx_opened_new(&core->allocator);
     core->slots = wx_slots_new(&core->allocator, core->settings.concurrency);
-    node->alive =
-        core->engine && core->flights && core->pacer && core->standings && core->opened && core->slots;
+    node->alive = wx_crypto_init(&core->crypto) && core->engine && core->flights && core->pacer &&
+                  core->standings && core->opened && core->slots;
     sim_note(world, "n%d opens", number);
     return node->alive;
 }
@@ -189,6 +189,7 @@ void sim_node_close(sim_node *node)
     wx_standings_free(core->standings);
     wx_opened_free(core->opened);
     wx_slots_free(core->slots);
+    wx_crypto_free(&core->crypto);
     node->alive = false;
 }
 
@@ -365,7 +366,8 @@ static wxtp_status do_token(sim_op *op, wx_err *err)
     return status == WXTP_OK ? wx_token_get(&op->op, tenant, &token, err) : status;
 }
 
-static bool write_push(const sim_push *push, char *query, size_t query_size, char *body, size_t body_size)
+static bool write_push(const wx_crypto *crypto, const sim_push *push, char *query, size_t query_size,
+                       char *body, size_t body_size)
 {
     unsigned char key[WX_AES_KEY_LEN];
     char signature[41];
@@ -384,8 +386,8 @@ static bool write_push(const sim_push *push, char *query, size_t query_size, cha
                    "<xml><AppId>%s</AppId><CreateTime>%lld</CreateTime><InfoType>%s</InfoType>%s</xml>",
                    SIM_COMPONENT, (long long)push->create_time_s, push->event, more);
     if (!wx_encoding_aes_key_decode(SIM_AES_KEY, strlen(SIM_AES_KEY), key) ||
-        wx_envelope_seal(key, SIM_COMPONENT, xml, strlen(xml), NULL, &text) != WX_ENVELOPE_OK ||
-        !wx_push_signature(SIM_PUSH_TOKEN, "1767225600", "nonce1", text.data, text.len, signature)) {
+        wx_envelope_seal(crypto, key, SIM_COMPONENT, xml, strlen(xml), NULL, &text) != WX_ENVELOPE_OK ||
+        !wx_push_signature(crypto, SIM_PUSH_TOKEN, "1767225600", "nonce1", text.data, text.len, signature)) {
         return false;
     }
     (void)snprintf(query, query_size, "signature=x&timestamp=1767225600&nonce=nonce1&msg_signature=%s",
@@ -400,7 +402,7 @@ static wxtp_status do_push(sim_op *op, wx_err *err)
     char body[4096];
     wxtp_push *push = NULL;
     wxtp_exchange exchange = WXTP_EXCHANGE_NONE;
-    if (!write_push(op->push, query, sizeof(query), body, sizeof(body))) {
+    if (!write_push(&op->op.core->crypto, op->push, query, sizeof(query), body, sizeof(body))) {
         return wx_fail(err, WXTP_ERR_INTERNAL, "the push could not be written");
     }
     wxtp_status status = wx_inbound_receive(&op->op, query, body, strlen(body), &push, err);

@@ -44,6 +44,7 @@ bool sim_watch_open(sim *world)
     prepare(world, &watch->codes, "SELECT count(*) FROM codes WHERE state=1");
     watch->seen_version = -1;
     watch->vault.allocator = world->nodes[0].core.allocator;
+    watch->vault.crypto = world->nodes[0].core.crypto;
     memset(watch->vault.data_key, 7, sizeof(watch->vault.data_key));
     return !world->failed;
 }

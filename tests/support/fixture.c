@@ -77,6 +77,7 @@ void fixture_open_node(fixture *fx, fixture_node *node)
     assert_non_null(core->slots);
     assert_non_null(core->flights);
     assert_non_null(core->pacer);
+    assert_true(wx_crypto_init(&core->crypto));
     wx_patience_init(&node->patience, core->settings.max_wait_ms);
     node->op.core = core;
     node->op.patience = &node->patience;
@@ -93,6 +94,7 @@ void fixture_close_node(fixture_node *node)
     wx_standings_free(node->core.standings);
     wx_opened_free(node->core.opened);
     wx_slots_free(node->core.slots);
+    wx_crypto_free(&node->core.crypto);
     wx_patience_destroy(&node->patience);
 }
 

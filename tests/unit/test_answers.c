@@ -1,4 +1,5 @@
 /* The operator's answers through the public API: pushes, the audit as it grows, traces, explanations. */
+#include "algorithms.h"
 #include "world.h"
 
 #include <stdio.h>
@@ -21,8 +22,10 @@ static void seal(const char *xml, char query[256], char body[8192])
     WX_AUTO_BUF text;
     wx_buf_init(&text, NULL, 1 << 20);
     assert_true(wx_encoding_aes_key_decode(WORLD_AES_KEY, strlen(WORLD_AES_KEY), key));
-    assert_int_equal(wx_envelope_seal(key, WORLD_COMPONENT, xml, strlen(xml), NULL, &text), WX_ENVELOPE_OK);
-    assert_true(wx_push_signature(WORLD_PUSH_TOKEN, "1767225600", "1", text.data, text.len, signature));
+    assert_int_equal(wx_envelope_seal(algorithms(), key, WORLD_COMPONENT, xml, strlen(xml), NULL, &text),
+                     WX_ENVELOPE_OK);
+    assert_true(
+        wx_push_signature(algorithms(), WORLD_PUSH_TOKEN, "1767225600", "1", text.data, text.len, signature));
     snprintf(query, 256, "timestamp=1767225600&nonce=1&msg_signature=%s", signature);
     snprintf(body, 8192, "<xml><Encrypt><![CDATA[%s]]></Encrypt></xml>", wx_buf_str(&text));
 }

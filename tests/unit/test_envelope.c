@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "algorithms.h"
 #include "base/mem.h"
 #include "codec/base64.h"
 #include "codec/envelope.h"
@@ -48,7 +49,7 @@ static void vectors_both_ways(void **state)
         print_message("%s\n", wx_json_str(vector, "name"));
         unsigned char key[WX_AES_KEY_LEN];
         key_of(vector, key);
-        assert_int_equal(wx_push_signature_check(wx_json_str(vector, "token"),
+        assert_int_equal(wx_push_signature_check(algorithms(), wx_json_str(vector, "token"),
                                                  wx_json_str(vector, "timestamp"),
                                                  wx_json_str(vector, "nonce"), encrypt, strlen(encrypt),
                                                  wx_json_str(vector, "msg_signature")),
@@ -57,28 +58,34 @@ static void vectors_both_ways(void **state)
         counting_init(&memory);
         WX_AUTO_BUF buf;
         wx_buf_init(&buf, &memory.allocator, 1 << 16);
-        assert_int_equal(wx_envelope_open(key, appid, encrypt, strlen(encrypt), &buf), WX_ENVELOPE_OK);
+        assert_int_equal(wx_envelope_open(algorithms(), key, appid, encrypt, strlen(encrypt), &buf),
+                         WX_ENVELOPE_OK);
         assert_string_equal(wx_buf_str(&buf), plain);
         wx_buf_clear(&buf);
         assert_int_equal(strlen(random), 16);
-        assert_int_equal(
-            wx_envelope_seal(key, appid, plain, strlen(plain), (const unsigned char *)random, &buf),
-            WX_ENVELOPE_OK);
+        assert_int_equal(wx_envelope_seal(algorithms(), key, appid, plain, strlen(plain),
+                                          (const unsigned char *)random, &buf),
+                         WX_ENVELOPE_OK);
         assert_string_equal(wx_buf_str(&buf), encrypt);
         /* Fresh random bytes: another text that opens to the same. */
         wx_buf_clear(&buf);
-        assert_int_equal(wx_envelope_seal(key, appid, plain, strlen(plain), NULL, &buf), WX_ENVELOPE_OK);
+        assert_int_equal(wx_envelope_seal(algorithms(), key, appid, plain, strlen(plain), NULL, &buf),
+                         WX_ENVELOPE_OK);
         assert_string_not_equal(wx_buf_str(&buf), encrypt);
         WX_AUTO_BUF again;
         wx_buf_init(&again, &memory.allocator, 1 << 16);
-        assert_int_equal(wx_envelope_open(key, appid, buf.data, buf.len, &again), WX_ENVELOPE_OK);
+        assert_int_equal(wx_envelope_open(algorithms(), key, appid, buf.data, buf.len, &again),
+                         WX_ENVELOPE_OK);
         assert_string_equal(wx_buf_str(&again), plain);
         /* Another appid, and a plain buffer too small. */
-        assert_int_equal(wx_envelope_open(key, "wxother", buf.data, buf.len, &again), WX_ENVELOPE_APPID);
-        assert_int_equal(wx_envelope_open(key, "", buf.data, buf.len, &again), WX_ENVELOPE_APPID);
+        assert_int_equal(wx_envelope_open(algorithms(), key, "wxother", buf.data, buf.len, &again),
+                         WX_ENVELOPE_APPID);
+        assert_int_equal(wx_envelope_open(algorithms(), key, "", buf.data, buf.len, &again),
+                         WX_ENVELOPE_APPID);
         WX_AUTO_BUF small;
         wx_buf_init(&small, &memory.allocator, strlen(plain) - 1);
-        assert_int_equal(wx_envelope_open(key, appid, buf.data, buf.len, &small), WX_ENVELOPE_LENGTH);
+        assert_int_equal(wx_envelope_open(algorithms(), key, appid, buf.data, buf.len, &small),
+                         WX_ENVELOPE_LENGTH);
         assert_int_equal(small.len, 0);
         wx_buf_free(&small);
         wx_buf_free(&again);
@@ -118,24 +125,31 @@ static void signatures(void **state)
 {
     (void)state;
     char hex[41];
-    assert_true(wx_push_signature("t", "1", "2", "e", 1, hex));
-    assert_int_equal(wx_push_signature_check("t", "1", "2", "e", 1, hex), WX_ENVELOPE_OK);
+    assert_true(wx_push_signature(algorithms(), "t", "1", "2", "e", 1, hex));
+    assert_int_equal(wx_push_signature_check(algorithms(), "t", "1", "2", "e", 1, hex), WX_ENVELOPE_OK);
     for (size_t at = 0; at < 40; at++) {
         char broken[41];
         memcpy(broken, hex, sizeof(broken));
         broken[at] = broken[at] == '0' ? '1' : '0';
-        assert_int_equal(wx_push_signature_check("t", "1", "2", "e", 1, broken), WX_ENVELOPE_SIGNATURE);
+        assert_int_equal(wx_push_signature_check(algorithms(), "t", "1", "2", "e", 1, broken),
+                         WX_ENVELOPE_SIGNATURE);
     }
-    assert_int_equal(wx_push_signature_check("t", "1", "2", "f", 1, hex), WX_ENVELOPE_SIGNATURE);
-    assert_int_equal(wx_push_signature_check("u", "1", "2", "e", 1, hex), WX_ENVELOPE_SIGNATURE);
-    assert_int_equal(wx_push_signature_check("t", "1", "2", NULL, 0, hex), WX_ENVELOPE_SIGNATURE);
-    assert_int_equal(wx_push_signature_check("t", "1", "2", "e", 1, NULL), WX_ENVELOPE_SIGNATURE);
-    assert_int_equal(wx_push_signature_check("t", "1", "2", "e", 1, ""), WX_ENVELOPE_SIGNATURE);
+    assert_int_equal(wx_push_signature_check(algorithms(), "t", "1", "2", "f", 1, hex),
+                     WX_ENVELOPE_SIGNATURE);
+    assert_int_equal(wx_push_signature_check(algorithms(), "u", "1", "2", "e", 1, hex),
+                     WX_ENVELOPE_SIGNATURE);
+    assert_int_equal(wx_push_signature_check(algorithms(), "t", "1", "2", NULL, 0, hex),
+                     WX_ENVELOPE_SIGNATURE);
+    assert_int_equal(wx_push_signature_check(algorithms(), "t", "1", "2", "e", 1, NULL),
+                     WX_ENVELOPE_SIGNATURE);
+    assert_int_equal(wx_push_signature_check(algorithms(), "t", "1", "2", "e", 1, ""), WX_ENVELOPE_SIGNATURE);
     hex[39] = '\0';
-    assert_int_equal(wx_push_signature_check("t", "1", "2", "e", 1, hex), WX_ENVELOPE_SIGNATURE);
-    assert_int_equal(wx_push_signature_check(NULL, "1", "2", "e", 1, hex), WX_ENVELOPE_SIGNATURE);
+    assert_int_equal(wx_push_signature_check(algorithms(), "t", "1", "2", "e", 1, hex),
+                     WX_ENVELOPE_SIGNATURE);
+    assert_int_equal(wx_push_signature_check(algorithms(), NULL, "1", "2", "e", 1, hex),
+                     WX_ENVELOPE_SIGNATURE);
     /* sha1("12t") */
-    assert_true(wx_push_signature("t", "2", "1", NULL, 0, hex));
+    assert_true(wx_push_signature(algorithms(), "t", "2", "1", NULL, 0, hex));
     assert_string_equal(hex, "725669708c14d5b08cc886e941be604363f42cf5");
 }
 
@@ -149,7 +163,7 @@ static void assert_signed(const char *token, const char *timestamp, const char *
     for (size_t at = 0; at < sizeof(digest); at++) {
         snprintf(wanted + 2 * at, 3, "%02x", (unsigned)digest[at]);
     }
-    assert_true(wx_push_signature(token, timestamp, nonce, extra, strlen(extra), hex));
+    assert_true(wx_push_signature(algorithms(), token, timestamp, nonce, extra, strlen(extra), hex));
     assert_string_equal(hex, wanted);
 }
 
@@ -166,9 +180,9 @@ static void i8_signed_parts_are_joined_in_the_order_of_their_bytes(void **state)
     assert_signed("x", "x", "xy", "x", "xxxxy");
     assert_signed("z", "Z", "9", "~", "9Zz~");
     char hex[41] = "untouched";
-    assert_false(wx_push_signature(NULL, "1", "2", "e", 1, hex));
-    assert_false(wx_push_signature("t", NULL, "2", "e", 1, hex));
-    assert_false(wx_push_signature("t", "1", NULL, "e", 1, hex));
+    assert_false(wx_push_signature(algorithms(), NULL, "1", "2", "e", 1, hex));
+    assert_false(wx_push_signature(algorithms(), "t", NULL, "2", "e", 1, hex));
+    assert_false(wx_push_signature(algorithms(), "t", "1", NULL, "e", 1, hex));
     assert_string_equal(hex, "untouched");
 }
 
@@ -197,7 +211,7 @@ static wx_envelope_fault open_raw_for(const char *appid, const unsigned char *by
     wx_buf_init(&base64, NULL, 4096);
     wx_buf_init(&plain, NULL, 4096);
     encrypt_raw(key, bytes, len, &base64);
-    wx_envelope_fault fault = wx_envelope_open(key, appid, base64.data, base64.len, &plain);
+    wx_envelope_fault fault = wx_envelope_open(algorithms(), key, appid, base64.data, base64.len, &plain);
     assert_true(fault == WX_ENVELOPE_OK || plain.len == 0);
     return fault;
 }
@@ -295,12 +309,15 @@ static void long_messages_both_ways(void **state)
         wx_buf_init(&plain, NULL, len + 4);
         wx_buf_init(&small, NULL, len + 3); /* a byte too few */
         assert_true(wx_buf_text(&plain, "kept") && wx_buf_text(&small, "kept"));
-        assert_int_equal(wx_envelope_seal(key, "wx1", message, len, NULL, &sealed), WX_ENVELOPE_OK);
-        assert_int_equal(wx_envelope_open(key, "wx1", sealed.data, sealed.len, &plain), WX_ENVELOPE_OK);
+        assert_int_equal(wx_envelope_seal(algorithms(), key, "wx1", message, len, NULL, &sealed),
+                         WX_ENVELOPE_OK);
+        assert_int_equal(wx_envelope_open(algorithms(), key, "wx1", sealed.data, sealed.len, &plain),
+                         WX_ENVELOPE_OK);
         assert_int_equal(plain.len, len + 4);
         assert_memory_equal(plain.data, "kept", 4);
         assert_true(memcmp(plain.data + 4, message, len) == 0);
-        assert_int_equal(wx_envelope_open(key, "wx1", sealed.data, sealed.len, &small), WX_ENVELOPE_LENGTH);
+        assert_int_equal(wx_envelope_open(algorithms(), key, "wx1", sealed.data, sealed.len, &small),
+                         WX_ENVELOPE_LENGTH);
         assert_string_equal(wx_buf_str(&small), "kept");
         assert_false(small.failed);
         free(message);
@@ -318,13 +335,14 @@ static void lengths_that_do_not_fit_are_refused(void **state)
     memory.fail_at = 1;
     WX_AUTO_BUF buf;
     wx_buf_init(&buf, &memory.allocator, (size_t)INT_MAX * 2);
-    assert_int_equal(wx_envelope_seal(key, "wx1", "x", longest + 1, NULL, &buf), WX_ENVELOPE_LENGTH);
+    assert_int_equal(wx_envelope_seal(algorithms(), key, "wx1", "x", longest + 1, NULL, &buf),
+                     WX_ENVELOPE_LENGTH);
     assert_int_equal(memory.calls, 0);
-    assert_int_equal(wx_envelope_seal(key, "wx1", "x", longest, NULL, &buf), WX_ENVELOPE_NOMEM);
-    assert_int_equal(wx_envelope_open(key, "wx1", "", longest + 1, &buf), WX_ENVELOPE_LENGTH);
+    assert_int_equal(wx_envelope_seal(algorithms(), key, "wx1", "x", longest, NULL, &buf), WX_ENVELOPE_NOMEM);
+    assert_int_equal(wx_envelope_open(algorithms(), key, "wx1", "", longest + 1, &buf), WX_ENVELOPE_LENGTH);
     char *zeros = mmap(NULL, longest, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     assert_ptr_not_equal(zeros, MAP_FAILED);
-    assert_int_equal(wx_envelope_open(key, "wx1", zeros, longest, &buf), WX_ENVELOPE_BASE64);
+    assert_int_equal(wx_envelope_open(algorithms(), key, "wx1", zeros, longest, &buf), WX_ENVELOPE_BASE64);
     assert_int_equal(munmap(zeros, longest), 0);
     /* 16 random, 4 of length, 100, "wx1", 5 of padding: 128, in base64 172. */
     char message[100];
@@ -333,7 +351,7 @@ static void lengths_that_do_not_fit_are_refused(void **state)
     for (size_t at = 0; at < sizeof(rooms) / sizeof(rooms[0]); at++) {
         WX_AUTO_BUF small;
         wx_buf_init(&small, NULL, rooms[at]);
-        assert_int_equal(wx_envelope_seal(key, "wx1", message, sizeof(message), NULL, &small),
+        assert_int_equal(wx_envelope_seal(algorithms(), key, "wx1", message, sizeof(message), NULL, &small),
                          rooms[at] < 172 ? WX_ENVELOPE_LENGTH : WX_ENVELOPE_OK);
     }
 }
@@ -346,7 +364,8 @@ static bool fits(const unsigned char *key, const char *appid, const unsigned cha
     WX_AUTO_BUF base64;
     wx_buf_init(&base64, NULL, 4096);
     encrypt_raw(right, bytes, len, &base64);
-    const bool answer = wx_envelope_key_fits(key, appid, base64.data, base64.len, &memory.allocator);
+    const bool answer =
+        wx_envelope_key_fits(algorithms(), key, appid, base64.data, base64.len, &memory.allocator);
     assert_int_equal(memory.live, 0);
     assert_int_equal(memory.not_zeroed, 0);
     assert_true(memory.calls > 0);
@@ -378,7 +397,7 @@ static void a_key_fits_where_a_part_of_a_message_is_seen(void **state)
     assert_false(fits(right, "wx2", bytes, 64));
     assert_false(fits(right, "", bytes, 64));
     assert_false(fits(wrong, "wx1", bytes, 64));
-    assert_false(wx_envelope_key_fits(right, "wx1", "no base64", 9, NULL));
+    assert_false(wx_envelope_key_fits(algorithms(), right, "wx1", "no base64", 9, NULL));
 }
 
 static void malformed_texts(void **state)
@@ -394,20 +413,22 @@ static void malformed_texts(void **state)
         size_t len = strlen(text);
         WX_AUTO_BUF plain;
         wx_buf_init(&plain, NULL, 1 << 16);
-        assert_int_equal(wx_envelope_open(key, appid, text, len - 1, &plain), WX_ENVELOPE_BASE64);
-        assert_int_equal(wx_envelope_open(key, appid, text, 0, &plain), WX_ENVELOPE_DECRYPT);
-        assert_int_equal(wx_envelope_open(key, appid, NULL, 0, &plain), WX_ENVELOPE_BASE64);
+        assert_int_equal(wx_envelope_open(algorithms(), key, appid, text, len - 1, &plain),
+                         WX_ENVELOPE_BASE64);
+        assert_int_equal(wx_envelope_open(algorithms(), key, appid, text, 0, &plain), WX_ENVELOPE_DECRYPT);
+        assert_int_equal(wx_envelope_open(algorithms(), key, appid, NULL, 0, &plain), WX_ENVELOPE_BASE64);
         /* 24 bytes are no whole blocks. */
-        assert_int_equal(wx_envelope_open(key, appid, text, 32, &plain), WX_ENVELOPE_DECRYPT);
+        assert_int_equal(wx_envelope_open(algorithms(), key, appid, text, 32, &plain), WX_ENVELOPE_DECRYPT);
         const char bad[] = {' ', '\n', '=', '-', '\0'};
         for (size_t kind = 0; kind < sizeof(bad); kind++) {
             char kept = text[len / 2];
             text[len / 2] = bad[kind];
-            assert_int_equal(wx_envelope_open(key, appid, text, len, &plain), WX_ENVELOPE_BASE64);
+            assert_int_equal(wx_envelope_open(algorithms(), key, appid, text, len, &plain),
+                             WX_ENVELOPE_BASE64);
             text[len / 2] = kept;
         }
         key[0] ^= 1;
-        assert_int_not_equal(wx_envelope_open(key, appid, text, len, &plain), WX_ENVELOPE_OK);
+        assert_int_not_equal(wx_envelope_open(algorithms(), key, appid, text, len, &plain), WX_ENVELOPE_OK);
         assert_int_equal(plain.len, 0);
     }
 }
@@ -424,9 +445,9 @@ static void out_of_memory(void **state)
         WX_AUTO_BUF plain;
         wx_buf_init(&sealed, &memory.allocator, 4096);
         wx_buf_init(&plain, &memory.allocator, 4096);
-        wx_envelope_fault fault = wx_envelope_seal(key, "wx1", "hello", 5, NULL, &sealed);
+        wx_envelope_fault fault = wx_envelope_seal(algorithms(), key, "wx1", "hello", 5, NULL, &sealed);
         if (fault == WX_ENVELOPE_OK) {
-            fault = wx_envelope_open(key, "wx1", sealed.data, sealed.len, &plain);
+            fault = wx_envelope_open(algorithms(), key, "wx1", sealed.data, sealed.len, &plain);
             assert_int_equal(plain.len, fault == WX_ENVELOPE_OK ? 5 : 0);
         }
         wx_buf_free(&sealed);

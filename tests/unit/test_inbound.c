@@ -1,4 +1,5 @@
 /* Pushes (I8): authentic or refused, counted once, in WeChat's order; codes stored before the answer. */
+#include "algorithms.h"
 #include "fixture.h"
 
 #include <stdio.h>
@@ -49,8 +50,10 @@ static void seal(sealed *self, const char *xml)
     WX_AUTO_BUF text;
     wx_buf_init(&text, NULL, 1 << 20);
     assert_true(wx_encoding_aes_key_decode(self->key, strlen(self->key), key));
-    assert_int_equal(wx_envelope_seal(key, self->appid, xml, strlen(xml), NULL, &text), WX_ENVELOPE_OK);
-    assert_true(wx_push_signature(self->token, "1767225600", "nonce1", text.data, text.len, signature));
+    assert_int_equal(wx_envelope_seal(algorithms(), key, self->appid, xml, strlen(xml), NULL, &text),
+                     WX_ENVELOPE_OK);
+    assert_true(
+        wx_push_signature(algorithms(), self->token, "1767225600", "nonce1", text.data, text.len, signature));
     snprintf(self->query, sizeof self->query,
              "signature=x&timestamp=1767225600&nonce=nonce1&encrypt_type=aes&msg_signature=%s", signature);
     snprintf(self->body, sizeof self->body,
@@ -266,7 +269,8 @@ static void I8_the_check_that_a_changed_text_fails_is_told(void **state)
         wx_buf_init(&bytes, NULL, 1 << 20);
         seal(&self, xml);
         assert_true(wx_encoding_aes_key_decode(self.key, strlen(self.key), key));
-        assert_int_equal(wx_envelope_seal(key, self.appid, xml, strlen(xml), NULL, &text), WX_ENVELOPE_OK);
+        assert_int_equal(wx_envelope_seal(algorithms(), key, self.appid, xml, strlen(xml), NULL, &text),
+                         WX_ENVELOPE_OK);
         if (kind == 0) {
             memcpy(text.data, "!*!*", 4);
         } else {
@@ -281,7 +285,8 @@ static void I8_the_check_that_a_changed_text_fails_is_told(void **state)
             wx_buf_clear(&text);
             assert_true(wx_base64_encode(&text, bytes.data, bytes.len));
         }
-        assert_true(wx_push_signature(self.token, "1767225600", "nonce1", text.data, text.len, signature));
+        assert_true(wx_push_signature(algorithms(), self.token, "1767225600", "nonce1", text.data, text.len,
+                                      signature));
         snprintf(self.query, sizeof self.query, "timestamp=1767225600&nonce=nonce1&msg_signature=%s",
                  signature);
         snprintf(self.body, sizeof self.body, "<xml><Encrypt><![CDATA[%s]]></Encrypt></xml>",
@@ -667,12 +672,12 @@ static void open_reply(const char *reply, const char *key_text, wx_xml *inner)
     assert_int_equal(wx_xml_parse(NULL, 0, reply, strlen(reply), &outer), WX_XML_OK);
     const char *encrypt = wx_xml_get(&outer, "Encrypt");
     assert_non_null(encrypt);
-    assert_int_equal(wx_push_signature_check(FIXTURE_PUSH_TOKEN, wx_xml_get(&outer, "TimeStamp"),
-                                             wx_xml_get(&outer, "Nonce"), encrypt, strlen(encrypt),
-                                             wx_xml_get(&outer, "MsgSignature")),
+    assert_int_equal(wx_push_signature_check(algorithms(), FIXTURE_PUSH_TOKEN,
+                                             wx_xml_get(&outer, "TimeStamp"), wx_xml_get(&outer, "Nonce"),
+                                             encrypt, strlen(encrypt), wx_xml_get(&outer, "MsgSignature")),
                      WX_ENVELOPE_OK);
     assert_true(wx_encoding_aes_key_decode(key_text, strlen(key_text), key));
-    assert_int_equal(wx_envelope_open(key, FIXTURE_COMPONENT, encrypt, strlen(encrypt), &plain),
+    assert_int_equal(wx_envelope_open(algorithms(), key, FIXTURE_COMPONENT, encrypt, strlen(encrypt), &plain),
                      WX_ENVELOPE_OK);
     assert_int_equal(wx_xml_parse(NULL, 0, wx_buf_str(&plain), plain.len, inner), WX_XML_OK);
 }

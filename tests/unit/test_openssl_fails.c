@@ -8,6 +8,7 @@
 #include <openssl/rand.h>
 #include <stdio.h>
 
+#include "algorithms.h"
 #include "codec/envelope.h"
 #include "codec/seal.h"
 #include "fake_clock.h"
@@ -46,6 +47,10 @@ static bool fails(const char *function)
         return fails(#name) ? 0 : real_##name arguments;                                                     \
     }
 
+STANDS_BEFORE(EVP_CIPHER *, EVP_CIPHER_fetch, (OSSL_LIB_CTX * lib, const char *name, const char *properties),
+              (lib, name, properties))
+STANDS_BEFORE(EVP_MD *, EVP_MD_fetch, (OSSL_LIB_CTX * lib, const char *name, const char *properties),
+              (lib, name, properties))
 STANDS_BEFORE(int, RAND_bytes_ex, (OSSL_LIB_CTX * lib, unsigned char *to, size_t len, unsigned strength),
               (lib, to, len, strength))
 STANDS_BEFORE(int, EVP_DecodeBlock, (unsigned char *to, const unsigned char *from, int len), (to, from, len))
@@ -125,10 +130,12 @@ static int make(void **state)
     wx_buf_init(&made.envelope, NULL, 4096);
     wx_buf_init(&made.body, NULL, 8192);
     assert_true(wx_encoding_aes_key_decode(KEY, strlen(KEY), made.aes_key));
-    assert_int_equal(wx_seal(data_key, &place, "secret", 6, &made.at_rest), WX_SEAL_OK);
-    assert_int_equal(wx_envelope_seal(made.aes_key, COMPONENT, EVENT, strlen(EVENT), NULL, &made.envelope),
-                     WX_ENVELOPE_OK);
-    assert_true(wx_push_signature(TOKEN, "1", "2", made.envelope.data, made.envelope.len, made.signature));
+    assert_int_equal(wx_seal(algorithms(), data_key, &place, "secret", 6, &made.at_rest), WX_SEAL_OK);
+    assert_int_equal(
+        wx_envelope_seal(algorithms(), made.aes_key, COMPONENT, EVENT, strlen(EVENT), NULL, &made.envelope),
+        WX_ENVELOPE_OK);
+    assert_true(wx_push_signature(algorithms(), TOKEN, "1", "2", made.envelope.data, made.envelope.len,
+                                  made.signature));
     snprintf(made.query, sizeof(made.query), "timestamp=1&nonce=2&msg_signature=%s", made.signature);
     assert_true(wx_buf_printf(&made.body, "<xml><Encrypt>%s</Encrypt></xml>", made.envelope.data));
     return 0;
@@ -161,7 +168,7 @@ static wxtp_status seal(wx_core *core)
     WX_AUTO_BUF buf;
     wx_buf_init(&buf, &core->allocator, 256);
     assert_true(wx_buf_text(&buf, "kept"));
-    const wx_seal_result result = wx_seal(data_key, &place, "secret", 6, &buf);
+    const wx_seal_result result = wx_seal(&core->crypto, data_key, &place, "secret", 6, &buf);
     assert_int_not_equal(result, WX_SEAL_DAMAGED);
     assert_true(result == WX_SEAL_OK || buf.len == 4);
     return of_seal(result);
@@ -172,7 +179,8 @@ static wxtp_status unseal(wx_core *core)
     WX_AUTO_BUF buf;
     wx_buf_init(&buf, &core->allocator, 256);
     assert_true(wx_buf_text(&buf, "kept"));
-    const wx_seal_result result = wx_unseal(data_key, &place, made.at_rest.data, made.at_rest.len, &buf);
+    const wx_seal_result result =
+        wx_unseal(&core->crypto, data_key, &place, made.at_rest.data, made.at_rest.len, &buf);
     assert_int_equal(buf.len, result == WX_SEAL_OK ? 10 : 4);
     /* The last step of all is the word on authenticity, and takes no memory. */
     if (plan.struck && strcmp(plan.struck, "EVP_CipherFinal_ex") == 0) {
@@ -193,18 +201,16 @@ static wxtp_status draw(wx_core *core)
 
 static wxtp_status digest(wx_core *core)
 {
-    (void)core;
     unsigned char bytes[32];
     wx_err err = {0};
-    return wx_digest("abc", 3, bytes) ? WXTP_OK : wx_openssl_fail("digest", &err);
+    return wx_digest(&core->crypto, "abc", 3, bytes) ? WXTP_OK : wx_openssl_fail("digest", &err);
 }
 
 static wxtp_status sign(wx_core *core)
 {
-    (void)core;
     char hex[41] = "untouched";
     wx_err err = {0};
-    if (wx_push_signature(TOKEN, "1", "2", made.envelope.data, made.envelope.len, hex)) {
+    if (wx_push_signature(&core->crypto, TOKEN, "1", "2", made.envelope.data, made.envelope.len, hex)) {
         assert_string_equal(hex, made.signature);
         return WXTP_OK;
     }
@@ -214,17 +220,16 @@ static wxtp_status sign(wx_core *core)
 
 static wxtp_status check_signature(wx_core *core)
 {
-    (void)core;
-    return of_envelope(
-        wx_push_signature_check(TOKEN, "1", "2", made.envelope.data, made.envelope.len, made.signature));
+    return of_envelope(wx_push_signature_check(&core->crypto, TOKEN, "1", "2", made.envelope.data,
+                                               made.envelope.len, made.signature));
 }
 
 static wxtp_status open_envelope(wx_core *core)
 {
     WX_AUTO_BUF plain;
     wx_buf_init(&plain, &core->allocator, 4096);
-    const wx_envelope_fault fault =
-        wx_envelope_open(made.aes_key, COMPONENT, made.envelope.data, made.envelope.len, &plain);
+    const wx_envelope_fault fault = wx_envelope_open(&core->crypto, made.aes_key, COMPONENT,
+                                                     made.envelope.data, made.envelope.len, &plain);
     assert_int_equal(plain.len, fault == WX_ENVELOPE_OK ? strlen(EVENT) : 0);
     return of_envelope(fault);
 }
@@ -234,7 +239,7 @@ static wxtp_status seal_envelope(wx_core *core)
     WX_AUTO_BUF base64;
     wx_buf_init(&base64, &core->allocator, 4096);
     const wx_envelope_fault fault =
-        wx_envelope_seal(made.aes_key, COMPONENT, EVENT, strlen(EVENT), NULL, &base64);
+        wx_envelope_seal(&core->crypto, made.aes_key, COMPONENT, EVENT, strlen(EVENT), NULL, &base64);
     assert_true(fault == WX_ENVELOPE_OK || base64.len == 0);
     return of_envelope(fault);
 }
@@ -284,24 +289,31 @@ static wxtp_status reply(wx_core *core)
 
 /* ---- The tests ---- */
 
+enum { GCM = 1, CBC = 2, SHA1 = 4, SHA256 = 8 };
+
 static const struct {
     const char *name;
     wxtp_status (*run)(wx_core *core);
-    size_t calls; /* of OpenSSL's that can fail */
+    size_t calls;   /* of OpenSSL's that can fail */
+    unsigned needs; /* of algorithms, in the order in which they are looked up */
 } works[] = {
-    /* 9 updates bind the place */
-    {"seal", seal, 15},         {"unseal", unseal, 14},
-    {"random", draw, 1},        {"digest", digest, 1},
-    {"sign", sign, 7},          {"check a signature", check_signature, 7},
-    {"open", open_envelope, 5}, {"seal an envelope", seal_envelope, 6},
-    {"receive", receive, 13},   {"reply", reply, 14},
+    {"seal", seal, 15, GCM}, /* 9 updates bind the place */
+    {"unseal", unseal, 14, GCM},
+    {"random", draw, 1, 0},
+    {"digest", digest, 1, SHA256},
+    {"sign", sign, 7, SHA1},
+    {"check a signature", check_signature, 7, SHA1},
+    {"open", open_envelope, 5, CBC},
+    {"seal an envelope", seal_envelope, 6, CBC},
+    {"receive", receive, 13, CBC | SHA1 | SHA256},
+    {"reply", reply, 14, CBC | SHA1},
 };
 
 static wxtp_status run(size_t at, size_t fail_at, bool nomem, size_t *calls)
 {
     fake_clock clock;
     counting memory;
-    wx_core core = {0};
+    wx_core core = {.crypto = *algorithms()};
     fake_clock_init(&clock);
     counting_init(&memory);
     core.allocator = memory.allocator;
@@ -333,11 +345,41 @@ static void I11_whatever_fails_in_openssl_is_told_for_what_it_is(void **state)
     }
 }
 
+/* As where a policy of the system's leaves one out. */
+static void I11_an_algorithm_that_there_is_not_fails_what_needs_it(void **state)
+{
+    (void)state;
+    for (size_t missing = 0; missing < 4; missing++) {
+        for (int nomem = 0; nomem <= 1; nomem++) {
+            counting memory;
+            wx_core core = {0};
+            fake_clock clock;
+            fake_clock_init(&clock);
+            fake_clock_port(&clock, &core.clock);
+            counting_init(&memory);
+            core.allocator = memory.allocator;
+            memset(&plan, 0, sizeof(plan));
+            plan.fail_at = missing + 1;
+            plan.nomem = nomem != 0;
+            errno = ENOMEM;
+            assert_int_equal(wx_crypto_init(&core.crypto), !nomem);
+            assert_int_equal(plan.calls, 4);
+            memset(&plan, 0, sizeof(plan));
+            for (size_t at = 0; at < sizeof(works) / sizeof(works[0]); at++) {
+                const bool needed = (works[at].needs & 1U << missing) != 0;
+                assert_int_equal(works[at].run(&core), needed ? WXTP_ERR_INTERNAL : WXTP_OK);
+            }
+            wx_crypto_free(&core.crypto);
+            assert_int_equal(memory.live, 0);
+        }
+    }
+}
+
 static wxtp_status open_while(const char *function, size_t fail_at, char *key, char *previous_key,
                               bool *by_previous, wx_err *err)
 {
     counting memory;
-    wx_core core = {0};
+    wx_core core = {.crypto = *algorithms()};
     counting_init(&memory);
     core.allocator = memory.allocator;
     memset(&plan, 0, sizeof(plan));
@@ -420,6 +462,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(I11_whatever_fails_in_openssl_is_told_for_what_it_is),
+        cmocka_unit_test(I11_an_algorithm_that_there_is_not_fails_what_needs_it),
         cmocka_unit_test(I8_a_key_that_could_not_be_tried_refuses_nothing),
         cmocka_unit_test(a_key_that_cannot_be_decoded_is_none),
         cmocka_unit_test(I9_keys_do_not_stay_on_the_stack),

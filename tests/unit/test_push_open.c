@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "algorithms.h"
 #include "base/mem.h"
 #include "codec/base64.h"
 #include "codec/envelope.h"
@@ -40,7 +41,7 @@ static wxtp_status open_with(const wxtp_allocator *allocator, const wx_component
                              const char *signature, const char *encrypt, wxtp_push *push,
                              wx_push_trace *trace, wx_err *err)
 {
-    wx_core core = {0};
+    wx_core core = {.crypto = *algorithms()};
     core.allocator = *allocator;
     char query[256];
     snprintf(query, sizeof query, "timestamp=1767225600&nonce=nonce1&encrypt_type=aes&msg_signature=%s",
@@ -58,7 +59,8 @@ static wxtp_status open_traced(const wxtp_allocator *allocator, const wx_compone
                                const char *encrypt, wxtp_push *push, wx_push_trace *trace, wx_err *err)
 {
     char signature[41];
-    assert_true(wx_push_signature(TOKEN, "1767225600", "nonce1", encrypt, strlen(encrypt), signature));
+    assert_true(
+        wx_push_signature(algorithms(), TOKEN, "1767225600", "nonce1", encrypt, strlen(encrypt), signature));
     return open_with(allocator, component, signature, encrypt, push, trace, err);
 }
 
@@ -73,9 +75,9 @@ static void seal_with(const char *key_text, const char *appid, const char *xml, 
     unsigned char key[WX_AES_KEY_LEN];
     assert_true(wx_encoding_aes_key_decode(key_text, strlen(key_text), key));
     wx_buf_init(encrypt, NULL, 1 << 16);
-    assert_int_equal(
-        wx_envelope_seal(key, appid, xml, strlen(xml), (const unsigned char *)"0123456789abcdef", encrypt),
-        WX_ENVELOPE_OK);
+    assert_int_equal(wx_envelope_seal(algorithms(), key, appid, xml, strlen(xml),
+                                      (const unsigned char *)"0123456789abcdef", encrypt),
+                     WX_ENVELOPE_OK);
 }
 
 static wxtp_status open_xml(const wxtp_allocator *allocator, const wx_component *component, const char *xml,
@@ -266,7 +268,7 @@ static void I8_a_value_of_the_query_has_at_most_256_bytes(void **state)
     (void)state;
     counting memory;
     counting_init(&memory);
-    wx_core core = {0};
+    wx_core core = {.crypto = *algorithms()};
     core.allocator = memory.allocator;
     const wx_component component = component_of(TOKEN, NULL, KEY, NULL);
     WX_AUTO_BUF encrypt;
@@ -278,7 +280,7 @@ static void I8_a_value_of_the_query_has_at_most_256_bytes(void **state)
         char signature[41];
         char query[512];
         memset(nonce, 'n', (size_t)len);
-        assert_true(wx_push_signature(TOKEN, "1", nonce, encrypt.data, encrypt.len, signature));
+        assert_true(wx_push_signature(algorithms(), TOKEN, "1", nonce, encrypt.data, encrypt.len, signature));
         snprintf(query, sizeof query, "timestamp=1&nonce=%s&msg_signature=%s", nonce, signature);
         wxtp_push push = {0};
         wx_err err = {0};
@@ -305,14 +307,14 @@ static void I11_a_body_has_at_most_1_mib(void **state)
     (void)state;
     counting memory;
     counting_init(&memory);
-    wx_core core = {0};
+    wx_core core = {.crypto = *algorithms()};
     core.allocator = memory.allocator;
     const wx_component component = component_of(TOKEN, NULL, KEY, NULL);
     WX_AUTO_BUF encrypt;
     seal_with(KEY, COMPONENT, EVENT, &encrypt);
     char signature[41];
     char query[128];
-    assert_true(wx_push_signature(TOKEN, "1", "2", encrypt.data, encrypt.len, signature));
+    assert_true(wx_push_signature(algorithms(), TOKEN, "1", "2", encrypt.data, encrypt.len, signature));
     snprintf(query, sizeof query, "timestamp=1&nonce=2&msg_signature=%s", signature);
     WX_AUTO_BUF body;
     wx_buf_init(&body, NULL, WX_PUSH_MAX + 1);
@@ -381,7 +383,7 @@ static void what_a_push_says_of_itself_is_read(void **state)
         assert_int_equal(push.kind, rows[at].kind);
         assert_int_equal(push.create_time_s, rows[at].time_s);
         unsigned char digest[32];
-        assert_true(wx_digest(xml, strlen(xml), digest));
+        assert_true(wx_digest(algorithms(), xml, strlen(xml), digest));
         assert_memory_equal(push.digest, digest, sizeof digest);
         for (size_t i = 0; i < sizeof digest; i++) {
             char hex[3];
@@ -423,7 +425,7 @@ static void I11_out_of_memory_is_no_forgery(void **state)
 static wxtp_status seal_reply(counting *memory, char *key, const char *message, wx_err *err)
 {
     fake_clock clock;
-    wx_core core = {0};
+    wx_core core = {.crypto = *algorithms()};
     const wx_component component = component_of(TOKEN, NULL, key, NULL);
     const wxtp_push push = {0};
     char *reply = NULL;

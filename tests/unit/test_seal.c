@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 #include <sys/mman.h>
 
+#include "algorithms.h"
 #include "codec/seal.h"
 
 static const unsigned char key[WX_KEY_LEN] = {1, 2, 3, 4};
@@ -23,10 +24,10 @@ static void round_trip(void **state)
         WX_AUTO_BUF plain;
         wx_buf_init(&sealed, &memory.allocator, 8192);
         wx_buf_init(&plain, &memory.allocator, 8192);
-        assert_int_equal(wx_seal(key, &place, text, sizes[at], &sealed), WX_SEAL_OK);
+        assert_int_equal(wx_seal(algorithms(), key, &place, text, sizes[at], &sealed), WX_SEAL_OK);
         assert_int_equal(sealed.len, sizes[at] + 29);
         assert_int_equal(sealed.data[0], 1);
-        assert_int_equal(wx_unseal(key, &place, sealed.data, sealed.len, &plain), WX_SEAL_OK);
+        assert_int_equal(wx_unseal(algorithms(), key, &place, sealed.data, sealed.len, &plain), WX_SEAL_OK);
         assert_int_equal(plain.len, sizes[at]);
         assert_memory_equal(plain.data, text, sizes[at]);
         wx_buf_free(&sealed);
@@ -44,23 +45,25 @@ static void i9_any_altered_byte_is_noticed(void **state)
     wx_buf_init(&sealed, NULL, 256);
     wx_buf_init(&plain, NULL, 256);
     assert_true(wx_buf_text(&plain, "kept"));
-    assert_int_equal(wx_seal(key, &place, "secret-token", 12, &sealed), WX_SEAL_OK);
+    assert_int_equal(wx_seal(algorithms(), key, &place, "secret-token", 12, &sealed), WX_SEAL_OK);
     for (size_t at = 0; at < sealed.len; at++) {
         for (int bit = 0; bit < 8; bit++) {
             sealed.data[at] = (char)(sealed.data[at] ^ (1 << bit));
-            assert_int_equal(wx_unseal(key, &place, sealed.data, sealed.len, &plain), WX_SEAL_DAMAGED);
+            assert_int_equal(wx_unseal(algorithms(), key, &place, sealed.data, sealed.len, &plain),
+                             WX_SEAL_DAMAGED);
             sealed.data[at] = (char)(sealed.data[at] ^ (1 << bit));
         }
-        assert_int_equal(wx_unseal(key, &place, sealed.data, at, &plain), WX_SEAL_DAMAGED);
+        assert_int_equal(wx_unseal(algorithms(), key, &place, sealed.data, at, &plain), WX_SEAL_DAMAGED);
     }
     assert_true(wx_buf_add(&sealed, "x", 1));
-    assert_int_equal(wx_unseal(key, &place, sealed.data, sealed.len, &plain), WX_SEAL_DAMAGED);
-    assert_int_equal(wx_unseal(key, &place, NULL, 0, &plain), WX_SEAL_DAMAGED);
+    assert_int_equal(wx_unseal(algorithms(), key, &place, sealed.data, sealed.len, &plain), WX_SEAL_DAMAGED);
+    assert_int_equal(wx_unseal(algorithms(), key, &place, NULL, 0, &plain), WX_SEAL_DAMAGED);
     /* What was there before is kept, and nothing unauthentic is shown. */
     assert_string_equal(wx_buf_str(&plain), "kept");
     unsigned char wrong[WX_KEY_LEN] = {1, 2, 3, 5};
-    assert_int_equal(wx_unseal(wrong, &place, sealed.data, sealed.len - 1, &plain), WX_SEAL_DAMAGED);
-    assert_int_equal(wx_unseal(key, &place, sealed.data, sealed.len - 1, &plain), WX_SEAL_OK);
+    assert_int_equal(wx_unseal(algorithms(), wrong, &place, sealed.data, sealed.len - 1, &plain),
+                     WX_SEAL_DAMAGED);
+    assert_int_equal(wx_unseal(algorithms(), key, &place, sealed.data, sealed.len - 1, &plain), WX_SEAL_OK);
     assert_string_equal(wx_buf_str(&plain), "keptsecret-token");
 }
 
@@ -101,7 +104,7 @@ static void i9_what_was_sealed_by_the_written_format_opens(void **state)
         const size_t len = strlen(texts[at]);
         seal_by_hand(bound, 8 + sizeof(row) - 1 + 8, texts[at], len, &sealed);
         wx_buf_clear(&plain);
-        assert_int_equal(wx_unseal(key, &far, sealed.data, sealed.len, &plain), WX_SEAL_OK);
+        assert_int_equal(wx_unseal(algorithms(), key, &far, sealed.data, sealed.len, &plain), WX_SEAL_OK);
         assert_int_equal(plain.len, len);
         assert_string_equal(wx_buf_str(&plain), texts[at]);
     }
@@ -119,13 +122,13 @@ static void i9_a_name_too_long_to_bind_seals_nothing(void **state)
     wx_buf_init(&sealed, NULL, 256);
     wx_buf_init(&plain, NULL, 256);
     errno = ENOMEM; /* of something before: no want of memory here */
-    assert_int_equal(wx_seal(key, &longer, "secret", 6, &sealed), WX_SEAL_FAILED);
+    assert_int_equal(wx_seal(algorithms(), key, &longer, "secret", 6, &sealed), WX_SEAL_FAILED);
     assert_int_equal(sealed.len, 0);
-    assert_int_equal(wx_seal(key, &longest, "secret", 6, &sealed), WX_SEAL_OK);
+    assert_int_equal(wx_seal(algorithms(), key, &longest, "secret", 6, &sealed), WX_SEAL_OK);
     errno = ENOMEM;
-    assert_int_equal(wx_unseal(key, &longer, sealed.data, sealed.len, &plain), WX_SEAL_FAILED);
+    assert_int_equal(wx_unseal(algorithms(), key, &longer, sealed.data, sealed.len, &plain), WX_SEAL_FAILED);
     assert_int_equal(plain.len, 0);
-    assert_int_equal(wx_unseal(key, &longest, sealed.data, sealed.len, &plain), WX_SEAL_OK);
+    assert_int_equal(wx_unseal(algorithms(), key, &longest, sealed.data, sealed.len, &plain), WX_SEAL_OK);
 }
 
 /* No byte of these lengths is read: what does not fit is refused before. */
@@ -135,17 +138,17 @@ static void lengths_beyond_the_ciphers_are_refused(void **state)
     WX_AUTO_BUF buf;
     wx_buf_init(&buf, NULL, 64);
     const size_t most = INT_MAX - 29;
-    assert_int_equal(wx_seal(key, &place, "secret", most + 1, &buf), WX_SEAL_FAILED);
+    assert_int_equal(wx_seal(algorithms(), key, &place, "secret", most + 1, &buf), WX_SEAL_FAILED);
     assert_int_equal(buf.len, 0);
-    assert_int_equal(wx_seal(key, &place, "secret", most, &buf), WX_SEAL_NOMEM);
+    assert_int_equal(wx_seal(algorithms(), key, &place, "secret", most, &buf), WX_SEAL_NOMEM);
     assert_int_equal(buf.len, 0);
-    assert_int_equal(wx_unseal(key, &place, "\1", (size_t)INT_MAX + 1, &buf), WX_SEAL_DAMAGED);
+    assert_int_equal(wx_unseal(algorithms(), key, &place, "\1", (size_t)INT_MAX + 1, &buf), WX_SEAL_DAMAGED);
     /* The longest that may be one: its text does not fit in, its ends are looked at. */
     unsigned char *longest =
         mmap(NULL, INT_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     assert_ptr_not_equal(longest, MAP_FAILED);
     longest[0] = 1;
-    assert_int_equal(wx_unseal(key, &place, longest, INT_MAX, &buf), WX_SEAL_NOMEM);
+    assert_int_equal(wx_unseal(algorithms(), key, &place, longest, INT_MAX, &buf), WX_SEAL_NOMEM);
     assert_int_equal(munmap(longest, INT_MAX), 0);
 }
 
@@ -160,14 +163,16 @@ static void sealing_appends(void **state)
     wx_buf_init(&sealed, NULL, 256);
     wx_buf_init(&plain, NULL, 256);
     assert_true(wx_buf_add(&sealed, before, sizeof(before)) && wx_buf_add(&plain, before, sizeof(before)));
-    assert_int_equal(wx_seal(key, &place, "secret", 6, &sealed), WX_SEAL_OK);
+    assert_int_equal(wx_seal(algorithms(), key, &place, "secret", 6, &sealed), WX_SEAL_OK);
     assert_int_equal(sealed.len, sizeof(before) + 35);
     assert_memory_equal(sealed.data, before, sizeof(before));
     sealed.data[sealed.len - 1] ^= 1;
-    assert_int_equal(wx_unseal(key, &place, sealed.data + sizeof(before), 35, &plain), WX_SEAL_DAMAGED);
+    assert_int_equal(wx_unseal(algorithms(), key, &place, sealed.data + sizeof(before), 35, &plain),
+                     WX_SEAL_DAMAGED);
     assert_int_equal(plain.len, sizeof(before));
     sealed.data[sealed.len - 1] ^= 1;
-    assert_int_equal(wx_unseal(key, &place, sealed.data + sizeof(before), 35, &plain), WX_SEAL_OK);
+    assert_int_equal(wx_unseal(algorithms(), key, &place, sealed.data + sizeof(before), 35, &plain),
+                     WX_SEAL_OK);
     assert_int_equal(plain.len, sizeof(before) + 6);
     assert_memory_equal(plain.data, before, sizeof(before));
     assert_memory_equal(plain.data + sizeof(before), "secret", 6);
@@ -187,9 +192,10 @@ static void i9_a_moved_value_does_not_open(void **state)
     WX_AUTO_BUF plain;
     wx_buf_init(&sealed, NULL, 256);
     wx_buf_init(&plain, NULL, 256);
-    assert_int_equal(wx_seal(key, &place, "secret", 6, &sealed), WX_SEAL_OK);
+    assert_int_equal(wx_seal(algorithms(), key, &place, "secret", 6, &sealed), WX_SEAL_OK);
     for (size_t at = 0; at < sizeof(others) / sizeof(others[0]); at++) {
-        assert_int_equal(wx_unseal(key, &others[at], sealed.data, sealed.len, &plain), WX_SEAL_DAMAGED);
+        assert_int_equal(wx_unseal(algorithms(), key, &others[at], sealed.data, sealed.len, &plain),
+                         WX_SEAL_DAMAGED);
     }
     assert_int_equal(plain.len, 0);
 }
@@ -199,15 +205,15 @@ static void out_of_room(void **state)
     (void)state;
     WX_AUTO_BUF sealed;
     wx_buf_init(&sealed, NULL, 34);
-    assert_int_equal(wx_seal(key, &place, "secret", 6, &sealed), WX_SEAL_NOMEM);
+    assert_int_equal(wx_seal(algorithms(), key, &place, "secret", 6, &sealed), WX_SEAL_NOMEM);
     assert_int_equal(sealed.len, 0);
     wx_buf_free(&sealed);
     wx_buf_init(&sealed, NULL, 15); /* not even the text */
-    assert_int_equal(wx_seal(key, &place, "secret", 6, &sealed), WX_SEAL_NOMEM);
+    assert_int_equal(wx_seal(algorithms(), key, &place, "secret", 6, &sealed), WX_SEAL_NOMEM);
     assert_int_equal(sealed.len, 0);
     wx_buf_free(&sealed);
     wx_buf_init(&sealed, NULL, 35);
-    assert_int_equal(wx_seal(key, &place, "secret", 6, &sealed), WX_SEAL_OK);
+    assert_int_equal(wx_seal(algorithms(), key, &place, "secret", 6, &sealed), WX_SEAL_OK);
     for (size_t n = 1;; n++) {
         counting memory;
         counting_init(&memory);
@@ -217,9 +223,9 @@ static void out_of_room(void **state)
         wx_buf_init(&a, &memory.allocator, 4096);
         wx_buf_init(&b, &memory.allocator, 4096);
         char text[100] = {0};
-        wx_seal_result result = wx_seal(key, &place, text, sizeof(text), &a);
+        wx_seal_result result = wx_seal(algorithms(), key, &place, text, sizeof(text), &a);
         if (result == WX_SEAL_OK) {
-            result = wx_unseal(key, &place, a.data, a.len, &b);
+            result = wx_unseal(algorithms(), key, &place, a.data, a.len, &b);
             assert_int_equal(b.len, result == WX_SEAL_OK ? sizeof(text) : 0);
         }
         wx_buf_free(&a);
@@ -252,7 +258,7 @@ static void randoms_and_digest(void **state)
     assert_true(wx_random(a, sizeof(a)) && wx_random(b, sizeof(b)));
     assert_memory_not_equal(a, b, sizeof(a));
     unsigned char digest[32];
-    assert_true(wx_digest("abc", 3, digest));
+    assert_true(wx_digest(algorithms(), "abc", 3, digest));
     assert_memory_equal(digest, "\xba\x78\x16\xbf\x8f\x01\xcf\xea\x41\x41\x40\xde\x5d\xae\x22\x23", 16);
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "algorithms.h"
 #include "codec/envelope.h"
 
 #define PUSH_TOKEN "push-token-for-tests"
@@ -27,8 +28,8 @@ static bool same(const char *right, const char *given)
 /* What is counted. */
 __attribute__((noinline)) bool judged(const char *what, const char *right, const char *given)
 {
-    return what[0] == 'o' ? wx_push_signature_check(PUSH_TOKEN, "1", "n", SEALED, strlen(SEALED), given) ==
-                                WX_ENVELOPE_OK
+    return what[0] == 'o' ? wx_push_signature_check(algorithms(), PUSH_TOKEN, "1", "n", SEALED,
+                                                    strlen(SEALED), given) == WX_ENVELOPE_OK
                           : same(right, given);
 }
 
@@ -36,7 +37,7 @@ int main(int argc, char **argv)
 {
     char right[HEX_LEN + 1];
     char given[HEX_LEN + 1];
-    if (argc != 3 || !wx_push_signature(PUSH_TOKEN, "1", "n", SEALED, strlen(SEALED), right)) {
+    if (argc != 3 || !wx_push_signature(algorithms(), PUSH_TOKEN, "1", "n", SEALED, strlen(SEALED), right)) {
         return EXIT_FAILURE;
     }
     const size_t where = strtoul(argv[2], NULL, 10);

@@ -8,7 +8,7 @@
 
 enum { INPUT_MAX = 1 << 20, TEXT_MAX = 64 << 10, FIELDS_MAX = 128, DEPTH_MAX = 8, FIELDS_FIRST = 16 };
 
-typedef struct reader {
+typedef struct reading {
     XML_Parser parser;
     wx_xml *xml;
     size_t room;  /* fields */
@@ -17,9 +17,9 @@ typedef struct reader {
     wx_xml_field open; /* the child of the root that is being read */
     wx_buf text;
     wx_xml_result result;
-} reader;
+} reading;
 
-static void stop(reader *self, wx_xml_result result)
+static void stop(reading *self, wx_xml_result result)
 {
     if (self->result == WX_XML_OK) {
         self->result = result;
@@ -27,7 +27,7 @@ static void stop(reader *self, wx_xml_result result)
     }
 }
 
-static bool count_bytes(reader *self, size_t len)
+static bool count_bytes(reading *self, size_t len)
 {
     if (len > TEXT_MAX - self->total) {
         stop(self, WX_XML_TOO_LARGE);
@@ -39,7 +39,7 @@ static bool count_bytes(reader *self, size_t len)
 
 static void XMLCALL on_start(void *user, const XML_Char *name, const XML_Char **attributes)
 {
-    reader *self = user;
+    reading *self = user;
     (void)attributes;
     if (self->result != WX_XML_OK) {
         return;
@@ -62,7 +62,7 @@ static void XMLCALL on_start(void *user, const XML_Char *name, const XML_Char **
     }
 }
 
-static bool make_room(reader *self)
+static bool make_room(reading *self)
 {
     if (self->xml->count < self->room) {
         return true;
@@ -79,7 +79,7 @@ static bool make_room(reader *self)
 
 static void XMLCALL on_end(void *user, const XML_Char *name)
 {
-    reader *self = user;
+    reading *self = user;
     (void)name;
     if (self->result != WX_XML_OK) {
         return;
@@ -98,7 +98,7 @@ static void XMLCALL on_end(void *user, const XML_Char *name)
 
 static void XMLCALL on_text(void *user, const XML_Char *text, int len)
 {
-    reader *self = user;
+    reading *self = user;
     if (self->result != WX_XML_OK || self->depth < 2 || !count_bytes(self, (size_t)len)) {
         return;
     }
@@ -143,22 +143,30 @@ static void *expat_resize(void *memory, size_t size)
     return wx_resize(NULL, memory, size);
 }
 
-wx_xml_result wx_xml_parse(const wxtp_allocator *allocator, unsigned long salt, const char *text, size_t len,
-                           wx_xml *xml)
+static bool ready_parser(wx_xml_reader *reader)
 {
-    assert(xml);
+    static const XML_Memory_Handling_Suite memory = {expat_allocate, expat_resize, wx_free};
+    if (reader->parser) {
+        return XML_ParserReset(reader->parser, "UTF-8") == XML_TRUE;
+    }
+    reader->parser = XML_ParserCreate_MM("UTF-8", &memory, NULL);
+    return reader->parser != NULL;
+}
+
+wx_xml_result wx_xml_parse(wx_xml_reader *reader, const wxtp_allocator *allocator, const char *text,
+                           size_t len, wx_xml *xml)
+{
+    assert(reader && xml);
     *xml = (wx_xml){.allocator = allocator};
     if (len > INPUT_MAX) {
         return WX_XML_TOO_LARGE;
     }
-    static const XML_Memory_Handling_Suite memory = {expat_allocate, expat_resize, wx_free};
-    reader self = {.xml = xml, .result = WX_XML_OK};
-    wx_buf_init(&self.text, allocator, TEXT_MAX);
-    self.parser = XML_ParserCreate_MM("UTF-8", &memory, NULL);
-    if (!self.parser) {
+    if (!ready_parser(reader)) {
         return WX_XML_NOMEM;
     }
-    (void)XML_SetHashSalt(self.parser, salt);
+    reading self = {.parser = reader->parser, .xml = xml, .result = WX_XML_OK};
+    wx_buf_init(&self.text, allocator, TEXT_MAX);
+    (void)XML_SetHashSalt(self.parser, reader->salt);
     XML_SetUserData(self.parser, &self);
     XML_SetElementHandler(self.parser, on_start, on_end);
     XML_SetCharacterDataHandler(self.parser, on_text);
@@ -168,7 +176,6 @@ wx_xml_result wx_xml_parse(const wxtp_allocator *allocator, unsigned long salt, 
         self.result == WX_XML_OK) {
         self.result = XML_GetErrorCode(self.parser) == XML_ERROR_NO_MEMORY ? WX_XML_NOMEM : WX_XML_MALFORMED;
     }
-    XML_ParserFree(self.parser);
     wx_free(self.open.name);
     wx_free(self.open.value);
     wx_buf_free(&self.text);
@@ -176,6 +183,11 @@ wx_xml_result wx_xml_parse(const wxtp_allocator *allocator, unsigned long salt, 
         wx_xml_free(xml);
     }
     return self.result;
+}
+
+void wx_xml_reader_free(wx_xml_reader *reader)
+{
+    XML_ParserFree(WX_TAKE(reader->parser));
 }
 
 const char *wx_xml_get(const wx_xml *xml, const char *name)

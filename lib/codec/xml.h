@@ -22,10 +22,19 @@ typedef enum wx_xml_result {
     WX_XML_NOMEM
 } wx_xml_result;
 
-/* At most 64 KiB of text, 128 fields, depth 8. `salt` cannot be guessed by who sends the text, so that no
- * names are found that collide in expat's tables; 0: expat asks the system for one. */
-wx_xml_result wx_xml_parse(const wxtp_allocator *allocator, unsigned long salt, const char *text, size_t len,
-                           wx_xml *xml);
+/* Reads several texts, one after another, with one parser's memory. `salt` cannot be guessed by who sends a
+ * text, so that no names are found that collide in expat's tables; 0: expat asks the system for one. */
+typedef struct wx_xml_reader {
+    unsigned long salt;
+    struct XML_ParserStruct *parser; /* NULL at first */
+} wx_xml_reader;
+
+void wx_xml_reader_free(wx_xml_reader *reader);
+#define WX_AUTO_XML_READER __attribute__((cleanup(wx_xml_reader_free))) wx_xml_reader
+
+/* At most 64 KiB of text, 128 fields, depth 8. */
+wx_xml_result wx_xml_parse(wx_xml_reader *reader, const wxtp_allocator *allocator, const char *text,
+                           size_t len, wx_xml *xml);
 const char *wx_xml_get(const wx_xml *xml,
                        const char *name); /* NULL where there is none; the first of several */
 void wx_xml_free(wx_xml *xml);

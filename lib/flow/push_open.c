@@ -81,13 +81,13 @@ static wxtp_status read_query(wx_core *core, const char *query, asked *self, wx_
 
 /* ---- XML ---- */
 
-static wxtp_status parse(wx_core *core, const char *text, size_t len, const char *where, wx_xml *xml,
-                         wx_err *err)
+static wxtp_status parse(wx_core *core, wx_xml_reader *reader, const char *text, size_t len,
+                         const char *where, wx_xml *xml, wx_err *err)
 {
     static const char *const faults[] = {[WX_XML_MALFORMED] = "is no well-formed XML",
                                          [WX_XML_DTD] = "has a document type or entities, which are refused",
                                          [WX_XML_TOO_LARGE] = "is too large"};
-    const wx_xml_result result = wx_xml_parse(&core->allocator, core->xml_salt, text, len, xml);
+    const wx_xml_result result = wx_xml_parse(reader, &core->allocator, text, len, xml);
     if (result == WX_XML_OK) {
         return WXTP_OK;
     }
@@ -307,9 +307,9 @@ static wxtp_status check_outer_appid(const wx_component *component, const char *
     return WXTP_OK;
 }
 
-static wxtp_status open_sealed(wx_core *core, const wx_component *component, const asked *query,
-                               const char *sealed, const char *appid, wxtp_push *push, wx_push_trace *trace,
-                               wx_err *err)
+static wxtp_status open_sealed(wx_core *core, wx_xml_reader *reader, const wx_component *component,
+                               const asked *query, const char *sealed, const char *appid, wxtp_push *push,
+                               wx_push_trace *trace, wx_err *err)
 {
     WX_AUTO_BUF plain;
     wx_buf_init(&plain, &core->allocator, WX_PUSH_MAX);
@@ -321,7 +321,7 @@ static wxtp_status open_sealed(wx_core *core, const wx_component *component, con
         status = check_outer_appid(component, appid, trace, err);
     }
     if (status == WXTP_OK) {
-        status = parse(core, wx_buf_str(&plain), plain.len, "decrypted message", &push->fields, err);
+        status = parse(core, reader, wx_buf_str(&plain), plain.len, "decrypted message", &push->fields, err);
     }
     if (status != WXTP_OK) {
         return status;
@@ -344,6 +344,7 @@ wxtp_status wx_push_open(wx_core *core, const wx_component *component, const cha
 {
     __attribute__((cleanup(asked_free))) asked values = {0};
     WX_AUTO_XML outer = {0};
+    WX_AUTO_XML_READER reader = {.salt = core->xml_salt};
     wx_copy(push->component, sizeof(push->component), component->appid);
     wxtp_status status = read_query(core, query, &values, trace, err);
     if (status != WXTP_OK) {
@@ -353,7 +354,7 @@ wxtp_status wx_push_open(wx_core *core, const wx_component *component, const cha
         return unauthentic(err, len == 0 ? "the body is empty" : "the body is larger than 1 MiB", hint_body);
     }
     wx_push_passed(trace, WX_CHECK_BODY_SIZE, "%zu bytes of at most %d", len, WX_PUSH_MAX);
-    status = parse(core, body, len, "body", &outer, err);
+    status = parse(core, &reader, body, len, "body", &outer, err);
     if (status != WXTP_OK) {
         return status;
     }
@@ -362,5 +363,6 @@ wxtp_status wx_push_open(wx_core *core, const wx_component *component, const cha
         return unauthentic(err, "the body has no Encrypt", hint_body);
     }
     wx_push_passed(trace, WX_CHECK_XML, "well-formed, with Encrypt");
-    return open_sealed(core, component, &values, sealed, wx_xml_get(&outer, "AppId"), push, trace, err);
+    return open_sealed(core, &reader, component, &values, sealed, wx_xml_get(&outer, "AppId"), push, trace,
+                       err);
 }

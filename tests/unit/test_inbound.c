@@ -667,9 +667,10 @@ static void open_reply(const char *reply, const char *key_text, wx_xml *inner)
 {
     unsigned char key[WX_AES_KEY_LEN];
     WX_AUTO_XML outer = {0};
+    WX_AUTO_XML_READER reader = {.salt = 0};
     WX_AUTO_BUF plain;
     wx_buf_init(&plain, NULL, 1 << 20);
-    assert_int_equal(wx_xml_parse(NULL, 0, reply, strlen(reply), &outer), WX_XML_OK);
+    assert_int_equal(wx_xml_parse(&reader, NULL, reply, strlen(reply), &outer), WX_XML_OK);
     const char *encrypt = wx_xml_get(&outer, "Encrypt");
     assert_non_null(encrypt);
     assert_int_equal(wx_push_signature_check(algorithms(), FIXTURE_PUSH_TOKEN,
@@ -679,7 +680,7 @@ static void open_reply(const char *reply, const char *key_text, wx_xml *inner)
     assert_true(wx_encoding_aes_key_decode(key_text, strlen(key_text), key));
     assert_int_equal(wx_envelope_open(algorithms(), key, FIXTURE_COMPONENT, encrypt, strlen(encrypt), &plain),
                      WX_ENVELOPE_OK);
-    assert_int_equal(wx_xml_parse(NULL, 0, wx_buf_str(&plain), plain.len, inner), WX_XML_OK);
+    assert_int_equal(wx_xml_parse(&reader, NULL, wx_buf_str(&plain), plain.len, inner), WX_XML_OK);
 }
 
 static void assert_text_reply(fixture *fx, const char *xml, const char *to, const char *content)

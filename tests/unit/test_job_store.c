@@ -353,7 +353,7 @@ static void I11_batches_are_read_ahead_within_bounds(void **state)
 }
 
 static struct {
-    int reads, writes, batches;
+    int reads, writes, jobs, batches;
 } counts;
 
 static wxtp_status counted_begin(wxtp_store *store, wxtp_tx_mode mode, wxtp_tx **tx)
@@ -368,13 +368,20 @@ static wxtp_status counted_batch_get(wxtp_tx *tx, const char *job_id, int64_t nu
     return failing.real->batch_get(tx, job_id, number, row);
 }
 
+static wxtp_status counted_job_get(wxtp_tx *tx, const char *id, wxtp_job_row *row)
+{
+    counts.jobs++;
+    return failing.real->job_get(tx, id, row);
+}
+
 static void count_a_run(fixture *fx, size_t openids)
 {
     char id[64];
     stage_create_many(fx, "x", openids, id);
-    counts.reads = counts.writes = counts.batches = 0;
+    counts.reads = counts.writes = counts.jobs = counts.batches = 0;
     failing_install(fx, 0);
     failing.ops.begin = counted_begin;
+    failing.ops.job_get = counted_job_get;
     failing.ops.batch_get = counted_batch_get;
     wx_err err;
     assert_int_equal(stage_run_on(&fx->node, id, WXTP_JOB_RUN, &err), WXTP_OK);
@@ -393,6 +400,11 @@ static void I11_a_batch_costs_one_write_transaction_and_hardly_a_read(void **sta
     assert_int_equal(counts.writes, writes + 9); /* one a batch */
     assert_int_equal(counts.batches, 0);
     assert_in_range(counts.reads, 0, 10);
+    const int jobs = counts.jobs;
+    fake_http_forget_rules(&fx->http);
+    fake_http_handle(&fx->http, STAGE_PATH, NULL, -1, stage_wechat_slow, fx);
+    count_a_run(fx, 200);
+    assert_int_equal(counts.jobs, jobs); /* a record looks at the job too */
     fixture_concurrency(fx->core, 3);
     count_a_run(fx, 100);
     assert_int_equal(counts.writes, writes + 4 + 2); /* and one a worker; none to see that no batch is left */

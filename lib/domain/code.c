@@ -49,6 +49,11 @@ static wxtp_status bad_code(const char *appid, wx_err *err)
     return err->status;
 }
 
+static bool is_open(const wx_code_work *work)
+{
+    return work->state != WXTP_CODE_DONE && work->state != WXTP_CODE_BAD;
+}
+
 static bool has_expired(const wx_code_work *work)
 {
     return work->expires_ms <= wx_wall_ms(work->op->core);
@@ -77,7 +82,7 @@ static wxtp_status take_and_intend(wx_code_work *work, wx_err *err)
         work->expires_ms = work->received_ms + WX_CODE_LIFE_MS;
         status = WXTP_OK;
     }
-    if (status != WXTP_OK || work->state == WXTP_CODE_DONE || work->state == WXTP_CODE_BAD) {
+    if (status != WXTP_OK || !is_open(work)) {
         return status;
     }
     status = wx_ops(core)->lease_take(scope.tx, &work->lease, lease_ms(core));
@@ -119,6 +124,20 @@ static void give_back(wx_code_work *work, wxtp_code_state state)
     }
 }
 
+/* The call leaves only while the lease outlives it. */
+static bool lease_outlives_call(void *user)
+{
+    const wx_code_work *work = user;
+    return wx_boot_ms(work->op->core) + wx_call_time_ms(work->op) <= work->lease.until_boot_ms;
+}
+
+/* Another may have it by now: what is stored is looked at again. */
+static wxtp_status lose_lease(wx_code_work *work, wx_err *err)
+{
+    work->lost = true;
+    return wx_fail(err, WXTP_ERR_UNAVAILABLE, "another process may be exchanging this authorization code");
+}
+
 static wxtp_status renew_lease(wx_code_work *work, wx_err *err)
 {
     wx_core *core = work->op->core;
@@ -128,6 +147,9 @@ static wxtp_status renew_lease(wx_code_work *work, wx_err *err)
         return status;
     }
     status = wx_ops(core)->lease_renew(scope.tx, &work->lease, lease_ms(core));
+    if (status == WXTP_ERR_CONFLICT) {
+        return lose_lease(work, err);
+    }
     if (status != WXTP_OK) {
         return wx_store_fail(core, scope.tx, status, "keep the lease of the authorization code", err);
     }
@@ -179,7 +201,10 @@ static wx_sent query_auth(wx_code_work *work, wx_granted *granted, wx_err *err)
     }
     granted->sent_ms = wx_wall_ms(core);
     const char *const secrets[] = {work->code};
-    const wx_about about = {.appid = work->appid, .success_is_told = true};
+    const wx_about about = {.appid = work->appid,
+                            .success_is_told = true,
+                            .may_send = lease_outlives_call,
+                            .may_send_user = work};
     const wx_sent sent = wx_send_platform(work->op, WX_API_QUERY_AUTH, about, wx_buf_str(&body),
                                           "authorization_info", secrets, 1, false, &answer, err);
     return sent == WX_SENT_OK ? read_granted(core, &answer, granted, err) : sent;
@@ -377,7 +402,7 @@ static wxtp_status exchange(wx_code_work *work, wx_err *err)
                                                                                 : err->status;
         }
         if (sent == WX_SENT_NOTHING) {
-            return err->status;
+            return lease_outlives_call(work) ? err->status : lose_lease(work, err);
         }
         work->outcome_unknown = true;
         /* Asked again at once: a lost answer is mended best while WeChat still remembers. */
@@ -405,9 +430,24 @@ static wxtp_status under_lease(wx_code_work *work, wx_err *err)
     } else {
         status = exchange(work, err);
     }
-    const bool over = work->state == WXTP_CODE_DONE || work->state == WXTP_CODE_BAD;
+    if (work->lost) {
+        return status;
+    }
     const bool sent = work->outcome_unknown;
-    give_back(work, over ? work->state : sent ? WXTP_CODE_SENT : WXTP_CODE_PENDING);
+    give_back(work, !is_open(work) ? work->state : sent ? WXTP_CODE_SENT : WXTP_CODE_PENDING);
+    return status;
+}
+
+/* Until the lease is ours, or someone has done it. */
+static wxtp_status take_patiently(wx_code_work *work, wx_err *err)
+{
+    wxtp_status status;
+    while ((status = take_and_intend(work, err)) == WXTP_ERR_STATE) {
+        wx_fail(err, WXTP_ERR_UNAVAILABLE, "another process is exchanging this authorization code");
+        if (!wx_wait_patiently(work->op, POLL_MS, err)) {
+            return err->status;
+        }
+    }
     return status;
 }
 
@@ -425,30 +465,29 @@ wxtp_status wx_code_exchange(wx_op *op, const char *code, char appid[WX_APPID_MA
 {
     wx_core *core = op->core;
     wx_code_work work;
+    bool mine = false;
     appid[0] = '\0';
     wxtp_status status = wx_code_work_init(&work, op, code, err);
     if (status != WXTP_OK) {
         return status;
     }
-    while ((status = take_and_intend(&work, err)) == WXTP_ERR_STATE) {
-        wx_fail(err, WXTP_ERR_UNAVAILABLE, "another process is exchanging this authorization code");
-        if (!wx_wait_patiently(op, POLL_MS, err)) {
-            return err->status;
-        }
+    do {
+        work.lost = false;
+        status = take_patiently(&work, err);
+        mine = status == WXTP_OK && is_open(&work);
+        status = mine ? under_lease(&work, err) : status;
+    } while (work.lost);
+    if (status == WXTP_OK && work.state == WXTP_CODE_BAD) {
+        wx_err_clear(err);
+        return bad_code(work.appid, err);
+    }
+    if (status != WXTP_OK && mine) {
+        wx_log(&core->log, WXTP_LOG_WARNING, "an authorization code was not exchanged: %s", err->message);
     }
     if (status != WXTP_OK) {
         return status;
     }
-    if (work.state == WXTP_CODE_BAD) {
-        wx_err_clear(err);
-        return bad_code(work.appid, err);
-    }
-    if (work.state != WXTP_CODE_DONE) {
-        status = under_lease(&work, err);
-        if (status != WXTP_OK) {
-            wx_log(&core->log, WXTP_LOG_WARNING, "an authorization code was not exchanged: %s", err->message);
-            return status;
-        }
+    if (mine) {
         read_profile(&work);
         WX_POINT("code.profile_read");
     }

@@ -22,6 +22,7 @@ typedef struct wx_code_work {
     char source[WX_SOURCE_MAX]; /* of the code */
     int64_t made_generation;    /* of the token that the exchange brought; 0 none yet */
     bool expired;               /* when the lease was taken */
+    bool lost;                  /* the lease, before anything could be sent under it */
     bool outcome_unknown;       /* an exchange left and may have been carried out */
 } wx_code_work;
 

@@ -52,6 +52,11 @@ static void remember_quota(wx_core *core, const char *name, int64_t errcode)
     }
 }
 
+static bool withdrawn(const wx_about *about)
+{
+    return about->may_send && !about->may_send(about->may_send_user);
+}
+
 /* Whether the call is worth another try now; waits before it says yes. */
 static bool try_again(wx_op *op, wx_sent sent, const wx_answer *answer, bool repeat_safe, int tries,
                       wx_err *err)
@@ -88,6 +93,8 @@ wx_sent wx_send_platform(wx_op *op, wx_platform_call call, wx_about about, const
                               .body = body,
                               .body_len = strlen(body),
                               .wants = wants,
+                              .may_send = about.may_send,
+                              .may_send_user = about.may_send_user,
                               .secret_count = secret_count};
         for (int i = 0; i < secret_count; i++) {
             request.secrets[i] = secrets[i];
@@ -101,6 +108,10 @@ wx_sent wx_send_platform(wx_op *op, wx_platform_call call, wx_about about, const
                 return WX_SENT_NOTHING;
             }
             request.token = token.text;
+        }
+        if (withdrawn(&about)) {
+            wx_fail(err, WXTP_ERR_UNAVAILABLE, "%s: too late to be sent", api->name);
+            return WX_SENT_NOTHING;
         }
         request.timeout_ms = wx_call_time_ms(op);
         wx_answer_free(answer);
@@ -126,7 +137,8 @@ wx_sent wx_send_platform(wx_op *op, wx_platform_call call, wx_about about, const
                 continue;
             }
         }
-        if (!try_again(op, sent, answer, repeat_safe, tries, err)) {
+        if ((sent == WX_SENT_NOTHING && withdrawn(&about)) ||
+            !try_again(op, sent, answer, repeat_safe, tries, err)) {
             return sent;
         }
     }

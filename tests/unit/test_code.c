@@ -218,6 +218,34 @@ static void I1_only_one_process_exchanges_a_code(void **state)
     assert_int_equal(fake_http_count(&fx->http, AUTH_PATH), 1);
 }
 
+/* While the component token is waited for, the lease runs out, and another exchanges the code. */
+static void another_takes_over(void *user, const fake_request *request, fake_reply *reply)
+{
+    fixture *fx = user;
+    char appid[WX_APPID_MAX];
+    wx_err err = {0};
+    fixture_node other;
+    (void)request;
+    fake_clock_advance(&fx->clock, 60000);
+    fixture_put_token(fx, FIXTURE_COMPONENT, "", "component-access-token-2", NULL);
+    fixture_open_node(fx, &other);
+    assert_int_equal(wx_code_exchange(&other.op, CODE, appid, &err), WXTP_OK);
+    fixture_close_node(&other);
+    reply->body = "{\"errcode\":45011,\"errmsg\":\"too often\"}";
+}
+
+static void I1_a_code_whose_lease_ran_out_is_looked_at_again(void **state)
+{
+    fixture *fx = *state;
+    fake_clock_advance(&fx->clock, 7190000); /* the component token is due */
+    store_code(fx, CODE, APPID);
+    fake_http_handle(&fx->http, "api_component_token", NULL, 1, another_takes_over, fx);
+    fake_http_on(&fx->http, AUTH_PATH, NULL, -1, granted);
+    fake_http_on(&fx->http, INFO_PATH, APPID, -1, info);
+    assert_exchanged(fx, CODE);
+    assert_int_equal(fake_http_count(&fx->http, AUTH_PATH), 1);
+}
+
 static void a_refusal_that_is_not_about_the_code_leaves_it_pending(void **state)
 {
     fixture *fx = *state;
@@ -504,6 +532,7 @@ int main(void)
         T(an_account_without_api_rights_is_stored_without_a_token),
         T(I2_the_intent_is_stored_before_the_exchange_leaves),
         T(I1_only_one_process_exchanges_a_code),
+        T(I1_a_code_whose_lease_ran_out_is_looked_at_again),
         T(a_refusal_that_is_not_about_the_code_leaves_it_pending),
         T(I5_a_code_called_bad_at_once_is_bad),
         T(a_tenant_that_waited_for_a_bad_code_is_asked_about),

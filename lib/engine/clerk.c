@@ -1,7 +1,7 @@
 /*
  * A clerk does the store's work in a thread of its own, so that a slow disk stops no loop. Tasks come to it
  * with their transaction, and what comes together is one transaction of the store, committed once. A task
- * whose part fails is undone alone, by a savepoint.
+ * whose part fails is undone alone, by a savepoint. An engine without threads has its driver do the same.
  */
 #include <assert.h>
 #include <string.h>
@@ -70,6 +70,16 @@ static void give_all_back(wx_clerk *clerk, wx_task_list *tasks, wxtp_status stat
 
 /* ---- One part ---- */
 
+/* Here the task is the one that runs: the clerk's own, or, where the driver is the clerk, the driver's. */
+static void resume(wx_clerk *clerk, wx_task *task)
+{
+    wx_task **current = clerk->engine->own_threads ? &clerk->current : &clerk->engine->current;
+    wx_task *before = *current;
+    *current = task;
+    wx_fiber_resume(task->fiber);
+    *current = before;
+}
+
 /* A part without a savepoint cannot be undone alone, nor can one whose undoing fails. */
 static void undo(group *g, const wx_task *task)
 {
@@ -81,9 +91,7 @@ static void undo(group *g, const wx_task *task)
 /* Work outside a transaction: when it is done, the task suspends itself once more. */
 static void let_work(wx_clerk *clerk, wx_task *task)
 {
-    clerk->current = task;
-    wx_fiber_resume(task->fiber);
-    clerk->current = NULL;
+    resume(clerk, task);
     give_back(clerk, task);
 }
 
@@ -98,9 +106,7 @@ static void serve(group *g, wx_task *task)
         return;
     }
     task->tx = g->tx;
-    clerk->current = task;
-    wx_fiber_resume(task->fiber);
-    clerk->current = NULL;
+    resume(clerk, task);
     assert(!wx_fiber_ended(task->fiber));
     if (!task->wants_commit) {
         undo(g, task);
@@ -276,9 +282,22 @@ void wx_clerk_stop(wx_clerk *clerk)
     }
 }
 
+/* Without threads of our own whoever drives is the clerk too. */
+static void serve_here(wx_clerk *clerk, wx_task_list *tasks)
+{
+    wx_task_list now;
+    wx_list_init(&now);
+    wx_list_move(&now, tasks);
+    serve_together(clerk, &now, TOGETHER_MAX);
+}
+
 void wx_clerk_give(wx_clerk *clerk, wx_task_list *tasks)
 {
     if (!tasks->first) {
+        return;
+    }
+    if (!clerk->engine->own_threads) {
+        serve_here(clerk, tasks);
         return;
     }
     (void)pthread_mutex_lock(&clerk->lock);
@@ -309,7 +328,7 @@ static void tell(wx_engine *engine, wxtp_status status, char *trouble, size_t si
 wxtp_status wx_engine_begin(wx_engine *engine, wxtp_tx_mode mode, bool joint, wxtp_tx **tx, char *trouble,
                             size_t size)
 {
-    wx_task *self = engine->own_threads ? wx_self(engine) : NULL;
+    wx_task *self = wx_self(engine);
     *tx = NULL;
     if (!self || self->tx || self->aside) {
         const wxtp_status status = engine->store->ops->begin(engine->store, mode, tx);
@@ -339,7 +358,7 @@ static wxtp_status leave(wx_task *self, bool commit)
 
 wxtp_status wx_engine_commit(wx_engine *engine, wxtp_tx *tx, char *trouble, size_t size)
 {
-    wx_task *self = engine->own_threads ? wx_self(engine) : NULL;
+    wx_task *self = wx_self(engine);
     if (!self || self->tx != tx) {
         const wxtp_status status = engine->store->ops->commit(tx);
         tell(engine, status, trouble, size);
@@ -354,7 +373,7 @@ wxtp_status wx_engine_commit(wx_engine *engine, wxtp_tx *tx, char *trouble, size
 
 void wx_engine_rollback(wx_engine *engine, wxtp_tx *tx)
 {
-    wx_task *self = engine->own_threads ? wx_self(engine) : NULL;
+    wx_task *self = wx_self(engine);
     if (!self || self->tx != tx) {
         engine->store->ops->rollback(tx);
     } else {
@@ -384,7 +403,7 @@ void wx_engine_back(wx_engine *engine)
 
 bool wx_engine_before_commit(wx_engine *engine, wx_last_word *word)
 {
-    wx_task *self = engine->own_threads ? wx_self(engine) : NULL;
+    wx_task *self = wx_self(engine);
     if (!self || !self->tx) {
         return false;
     }

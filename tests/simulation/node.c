@@ -338,7 +338,6 @@ static wxtp_status do_job(sim_op *op, wx_err *err)
     if (op->list && !op->list->job_id[0]) {
         reading r = {.op = op};
         char id[64];
-        op->list->making = true;
         const wx_job_order order = {.appid = op->world->accounts[op->account].appid,
                                     .call = "batchUnblacklist",
                                     .reader = next_openid,

@@ -129,7 +129,12 @@ static void start_op(sim *world, const action *a)
     if (op.kind == SIM_OP_JOB) {
         world->runs++;
     }
-    (void)sim_op_start(world, node, &op);
+    if (op.list && !op.list->job_id[0]) {
+        op.list->making = true; /* another that comes before it has begun makes no second job of the list */
+    }
+    if (!sim_op_start(world, node, &op) && op.list) {
+        op.list->making = false;
+    }
     if (a->may_crash && node->crash_in == 0) {
         node->crash_in = 1 + sim_below(world, sim_chance(world, 50) ? 150 : 1500);
     }

@@ -11,21 +11,21 @@
 #include "engine/engine.h"
 #include "fixture.h"
 
-/* An engine with threads of its own on the fixture's store. */
-static wx_engine *engine_over(fixture *fx, const wxtp_http *http)
+/* An engine on the fixture's store. */
+static wx_engine *engine_over(fixture *fx, const wxtp_http *http, bool own_threads)
 {
     wx_engine *engine = wx_engine_new(&(wx_engine_options){.allocator = &fx->core->allocator,
                                                            .clock = wxtp_clock_system(),
                                                            .http = http,
                                                            .store = fx->core->store,
-                                                           .own_threads = true});
+                                                           .own_threads = own_threads});
     assert_non_null(engine);
     return engine;
 }
 
 static wx_engine *threaded(fixture *fx)
 {
-    return engine_over(fx, &fx->core->http);
+    return engine_over(fx, &fx->core->http, true);
 }
 
 typedef struct meeting {
@@ -159,15 +159,14 @@ static bool is_stored(fixture *fx, const char *name)
 }
 
 /* Parts of one transaction or of several, as it comes: who gives up undoes its own part alone. */
-static void a_part_that_is_given_up_is_undone_alone(void **state)
+static void give_some_up(fixture *fx, bool own_threads)
 {
     enum { COUNT = 300 };
-    fixture *fx = *state;
-    wx_engine *engine = threaded(fx);
+    wx_engine *engine = engine_over(fx, &fx->core->http, own_threads);
     static writing writings[COUNT];
     for (int at = 0; at < COUNT; at++) {
         writings[at] = (writing){.engine = engine, .fx = fx, .gives_up = at % 3 == 0};
-        (void)snprintf(writings[at].name, sizeof(writings[at].name), "w%d", at);
+        (void)snprintf(writings[at].name, sizeof(writings[at].name), "w%d%d", own_threads, at);
         assert_int_equal(wx_spawn(engine, write_one, &writings[at]), WXTP_OK);
     }
     wx_engine_free(engine);
@@ -177,16 +176,21 @@ static void a_part_that_is_given_up_is_undone_alone(void **state)
     }
 }
 
+static void a_part_that_is_given_up_is_undone_alone(void **state)
+{
+    give_some_up(*state, true);
+    give_some_up(*state, false);
+}
+
 /* Joint parts fail together, and what was told to have succeeded stands. */
-static void joint_parts_stand_or_fall_together(void **state)
+static void join(fixture *fx, bool own_threads)
 {
     enum { COUNT = 300 };
-    fixture *fx = *state;
-    wx_engine *engine = threaded(fx);
+    wx_engine *engine = engine_over(fx, &fx->core->http, own_threads);
     static writing writings[COUNT];
     for (int at = 0; at < COUNT; at++) {
         writings[at] = (writing){.engine = engine, .fx = fx, .joint = true, .gives_up = at == 150};
-        (void)snprintf(writings[at].name, sizeof(writings[at].name), "j%d", at);
+        (void)snprintf(writings[at].name, sizeof(writings[at].name), "j%d%d", own_threads, at);
         assert_int_equal(wx_spawn(engine, write_one, &writings[at]), WXTP_OK);
     }
     wx_engine_free(engine);
@@ -194,6 +198,12 @@ static void joint_parts_stand_or_fall_together(void **state)
     for (int at = 0; at < COUNT; at++) {
         assert_int_equal(is_stored(fx, writings[at].name), writings[at].status == WXTP_OK);
     }
+}
+
+static void joint_parts_stand_or_fall_together(void **state)
+{
+    join(*state, true);
+    join(*state, false);
 }
 
 /* ---- A slow disk ---- */
@@ -257,6 +267,31 @@ static void a_slow_disk_does_not_stop_the_loop(void **state)
     wx_bell_destroy(&m.done);
     (void)sem_destroy(&disk.entered);
     (void)sem_destroy(&disk.go);
+}
+
+/* Without threads of its own, whoever drives commits what one turn has brought. */
+static void a_turn_is_committed_at_once(void **state)
+{
+    enum { COUNT = 40 };
+    fixture *fx = *state;
+    static writing writings[COUNT];
+    disk = (slow_disk){.ops = *fx->core->store->ops, .inner = fx->core->store->ops};
+    disk.ops.commit = commit_slowly;
+    atomic_init(&disk.commits, 1); /* the first has been */
+    fx->core->store->ops = &disk.ops;
+    wx_engine *engine = engine_over(fx, &fx->core->http, false);
+    for (int at = 0; at < COUNT; at++) {
+        writings[at] = (writing){.engine = engine, .fx = fx};
+        (void)snprintf(writings[at].name, sizeof(writings[at].name), "t%d", at);
+        assert_int_equal(wx_spawn(engine, write_one, &writings[at]), WXTP_OK);
+    }
+    wx_engine_free(engine);
+    fx->core->store->ops = disk.inner;
+    assert_int_equal(atomic_load(&disk.commits), 1 + 1);
+    for (int at = 0; at < COUNT; at++) {
+        assert_int_equal(writings[at].status, WXTP_OK);
+        assert_true(is_stored(fx, writings[at].name));
+    }
 }
 
 /* ---- A loop that sleeps ---- */
@@ -341,7 +376,7 @@ static void a_loop_that_sleeps_is_woken_by_what_there_is_to_do(void **state)
     assert_int_equal(pthread_mutex_init(&the_bed.lock, NULL), 0);
     assert_int_equal(pthread_cond_init(&the_bed.turned, NULL), 0);
     fx->core->store->ops = &the_bed.ops;
-    wx_engine *engine = engine_over(fx, &the_bed.port);
+    wx_engine *engine = engine_over(fx, &the_bed.port, true);
     meeting m = {.engine = engine};
     assert_int_equal(wx_bell_init(&m.bell, engine), WXTP_OK);
     assert_int_equal(wx_bell_init(&m.done, engine), WXTP_OK);
@@ -398,11 +433,10 @@ static void write_and_read(void *user)
 }
 
 /* Whoever shares a read transaction sees at least what was committed before it asked. */
-static void who_has_written_reads_it(void **state)
+static void write_and_read_many(fixture *fx, bool own_threads)
 {
     enum { COUNT = 60 };
-    fixture *fx = *state;
-    wx_engine *engine = threaded(fx);
+    wx_engine *engine = engine_over(fx, &fx->core->http, own_threads);
     static reading readings[COUNT];
     for (int at = 0; at < COUNT; at++) {
         readings[at] = (reading){.written = {.engine = engine, .fx = fx}, .number = at, .found = true};
@@ -412,6 +446,12 @@ static void who_has_written_reads_it(void **state)
     for (int at = 0; at < COUNT; at++) {
         assert_true(readings[at].found);
     }
+}
+
+static void who_has_written_reads_it(void **state)
+{
+    write_and_read_many(*state, true);
+    write_and_read_many(*state, false);
 }
 
 /* ---- Last words ---- */
@@ -474,6 +514,7 @@ int main(void)
         TEST(a_part_that_is_given_up_is_undone_alone),
         TEST(joint_parts_stand_or_fall_together),
         TEST(a_slow_disk_does_not_stop_the_loop),
+        TEST(a_turn_is_committed_at_once),
         TEST(a_loop_that_sleeps_is_woken_by_what_there_is_to_do),
         TEST(who_has_written_reads_it),
         TEST(a_last_word_is_said_once_for_all_that_is_committed),

@@ -353,7 +353,7 @@ static void I11_batches_are_read_ahead_within_bounds(void **state)
 }
 
 static struct {
-    int reads, writes, jobs, batches;
+    int reads, writes, jobs, batches, lists;
 } counts;
 
 static wxtp_status counted_begin(wxtp_store *store, wxtp_tx_mode mode, wxtp_tx **tx)
@@ -374,18 +374,31 @@ static wxtp_status counted_job_get(wxtp_tx *tx, const char *id, wxtp_job_row *ro
     return failing.real->job_get(tx, id, row);
 }
 
-static void count_a_run(fixture *fx, size_t openids)
+static wxtp_status counted_batch_list(wxtp_tx *tx, const char *job_id, int64_t from, size_t limit,
+                                      bool (*each)(void *, const wxtp_batch_row *), void *user)
 {
-    char id[64];
-    stage_create_many(fx, "x", openids, id);
-    counts.reads = counts.writes = counts.jobs = counts.batches = 0;
+    counts.lists++;
+    return failing.real->batch_list(tx, job_id, from, limit, each, user);
+}
+
+static void count_the_run(fixture *fx, const char *id)
+{
+    counts.reads = counts.writes = counts.jobs = counts.batches = counts.lists = 0;
     failing_install(fx, 0);
     failing.ops.begin = counted_begin;
     failing.ops.job_get = counted_job_get;
     failing.ops.batch_get = counted_batch_get;
+    failing.ops.batch_list = counted_batch_list;
     wx_err err;
     assert_int_equal(stage_run_on(&fx->node, id, WXTP_JOB_RUN, &err), WXTP_OK);
     failing_remove(fx);
+}
+
+static void count_a_run(fixture *fx, size_t openids)
+{
+    char id[64];
+    stage_create_many(fx, "x", openids, id);
+    count_the_run(fx, id);
 }
 
 /* What was just committed is not read again before the next call, nor a batch that nobody else came to. */
@@ -405,9 +418,26 @@ static void I11_a_batch_costs_one_write_transaction_and_hardly_a_read(void **sta
     fake_http_handle(&fx->http, STAGE_PATH, NULL, -1, stage_wechat_slow, fx);
     count_a_run(fx, 200);
     assert_int_equal(counts.jobs, jobs); /* a record looks at the job too */
+}
+
+/* While one searches, the others look once whether there is more to do. */
+static void I11_who_finds_no_batch_left_looks_no_more(void **state)
+{
+    enum { COUNT = 5 * WXTP_BATCH_MAX };
+    static char texts[COUNT][16];
+    const char *openids[COUNT];
+    fixture *fx = *state;
+    char id[64];
+    for (size_t at = 0; at < COUNT; at++) {
+        snprintf(texts[at], sizeof texts[at], "o%s%zu", at / WXTP_BATCH_MAX == 2 ? "BAD" : "good", at);
+        openids[at] = texts[at];
+    }
+    stage_list l = {.openids = openids, .count = COUNT};
+    stage_create(fx, &l, false, id);
+    stage_play(fx);
     fixture_concurrency(fx->core, 3);
-    count_a_run(fx, 100);
-    assert_int_equal(counts.writes, writes + 4 + 2); /* and one a worker; none to see that no batch is left */
+    count_the_run(fx, id);
+    assert_int_equal(counts.lists, 1 + 3); /* at first, and each worker at its end */
 }
 
 /* ---- A store that is damaged ---- */
@@ -589,6 +619,7 @@ int main(void)
         TEST(I11_a_job_without_memory_loses_no_openid),
         TEST(I7_nothing_is_sent_where_lease_job_and_batch_cannot_be_looked_at),
         TEST(I11_a_batch_costs_one_write_transaction_and_hardly_a_read),
+        TEST(I11_who_finds_no_batch_left_looks_no_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

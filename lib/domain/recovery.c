@@ -12,7 +12,8 @@ struct wx_recovery {
     char *spares[WX_SPARES_MAX];
     size_t spare_count, next_spare;
     bool repeated, spares_read, info_asked, list_asked, info_had_token;
-    bool nomem; /* a token could not be tried for want of memory: that none is left proves nothing */
+    wx_err refusal; /* WeChat's last */
+    bool nomem;     /* a token could not be tried for want of memory: that none is left proves nothing */
 };
 
 void wx_recovery_forget(wx_renewal *renewal)
@@ -240,6 +241,24 @@ static wxtp_status ask_list(wx_renewal *renewal, wx_recovery *recovery, const ch
     return status;
 }
 
+static void keep_refusal(const wx_recovery *recovery, wx_err *err)
+{
+    err->errcode = recovery->refusal.errcode;
+    wx_copy(err->rid, sizeof(err->rid), recovery->refusal.rid);
+}
+
+/* A refusal of the account that info does not confirm says nothing of the refresh token. */
+static wxtp_status contradicted(const wx_renewal *renewal, wx_err *err)
+{
+    wx_fail(err, WXTP_ERR_UNAVAILABLE,
+            "WeChat renews no token of %s as it is not authorized, and shows its authorization all the same",
+            renewal->appid);
+    wx_err_hint(err, "Try again in a while; if it stays so, ask WeChat's support, with the rid.");
+    wx_err_tenant(err, renewal->appid);
+    keep_refusal(renewal->recovery, err);
+    return err->status;
+}
+
 static wxtp_status dead_for_good(wx_renewal *renewal, wx_err *err)
 {
     const wxtp_status status = mark(renewal, WXTP_TENANT_REAUTHORIZATION_REQUIRED, err);
@@ -248,7 +267,6 @@ static wxtp_status dead_for_good(wx_renewal *renewal, wx_err *err)
     }
     /* Nothing is unknown any more: WeChat has refused every refresh token there is. */
     renewal->outcome_unknown = false;
-    const int64_t errcode = err->errcode;
     wx_fail(err, WXTP_ERR_REAUTHORIZE, "the refresh token of %s is dead, and WeChat shows no other",
             renewal->appid);
     wx_err_hint(
@@ -257,7 +275,7 @@ static wxtp_status dead_for_good(wx_renewal *renewal, wx_err *err)
         "set, else WeChat sends no event",
         renewal->appid);
     wx_err_tenant(err, renewal->appid);
-    err->errcode = errcode;
+    keep_refusal(renewal->recovery, err);
     return err->status;
 }
 
@@ -280,6 +298,9 @@ wxtp_status wx_recovery_next(wx_renewal *renewal, wx_question *question, wx_err 
         return status;
     }
     wx_recovery *recovery = renewal->recovery;
+    if (question->refresh_token != NULL) {
+        recovery->refusal = *err;
+    }
     if (renewal->outcome_unknown && !recovery->repeated && !renewal->account_refused &&
         question->refresh_token != NULL) {
         recovery->repeated = true;
@@ -294,7 +315,10 @@ wxtp_status wx_recovery_next(wx_renewal *renewal, wx_question *question, wx_err 
     if (status == WXTP_OK && next == NULL && !recovery->info_asked) {
         status = ask_info(renewal, recovery, &next, err);
     }
-    if (status == WXTP_OK && next == NULL && !recovery->list_asked && !recovery->info_had_token) {
+    if (status == WXTP_OK && next == NULL && renewal->account_refused && recovery->info_had_token) {
+        status = contradicted(renewal, err);
+    }
+    if (status == WXTP_OK && next == NULL && !recovery->list_asked) {
         status = ask_list(renewal, recovery, &next, err);
     }
     if (status == WXTP_OK && next == NULL && recovery->nomem) {

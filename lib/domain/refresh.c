@@ -472,8 +472,8 @@ static wxtp_status foreign_refresher(wx_renewal *renewal, wx_err *err)
         return WXTP_OK;
     }
     wx_fail(err, WXTP_ERR_CREDENTIALS,
-            "WeChat keeps refusing this account's tokens long before their end: another program "
-            "seems to refresh them");
+            "WeChat keeps refusing %s tokens long before their end: another program seems to refresh them",
+            renewal->appid[0] != '\0' ? "this account's" : "the component's");
     wx_err_hint(
         err, "stop the other program, or have it share this database; wxtp-admin doctor lists such accounts");
     wx_err_tenant(err, renewal->appid);

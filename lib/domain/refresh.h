@@ -34,6 +34,7 @@ typedef struct wx_renewal {
     bool waited;             /* for another process, and said so */
     int64_t made_generation; /* by what was stored last; 0 none */
     bool account_refused;    /* WeChat refused the account itself, not its refresh token */
+    bool component_refused;  /* it refused the component's token, once */
     wx_recovery *recovery;   /* the source's memory of what was tried */
 } wx_renewal;
 

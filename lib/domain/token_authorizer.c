@@ -31,22 +31,38 @@ static wx_sent ask(wx_renewal *renewal, wx_question *question, wx_unsaved *got, 
     return wx_ask_send(renewal, question, &asked, got, err);
 }
 
-static wx_next refused(wx_renewal *renewal, const wx_question *question, wx_errcode_class class_, wx_err *err)
+/* Once: the lease is given back while the component's token is renewed. */
+static wx_next component_refused(wx_renewal *renewal, const wx_question *question, wx_err *err)
 {
     wx_core *core = renewal->op->core;
-    wx_err ignored = {0};
-    (void)err;
+    const wx_err refusal = *err;
+    const bool again = renewal->component_refused;
+    renewal->component_refused = true;
+    if (wx_token_refused(core, core->settings.component, "", question->component_generation, err) !=
+        WXTP_OK) {
+        return WX_NEXT_FAILED;
+    }
+    if (!again) {
+        return WX_NEXT_FROM_THE_TOP;
+    }
+    wx_fail(err, WXTP_ERR_CREDENTIALS, "WeChat refuses the component's access token, one just renewed too");
+    wx_err_hint(err, "See that no other program renews the component's token; then try again.");
+    wx_err_tenant(err, renewal->appid);
+    err->errcode = refusal.errcode;
+    wx_copy(err->rid, sizeof(err->rid), refusal.rid);
+    return WX_NEXT_FAILED;
+}
+
+static wx_next refused(wx_renewal *renewal, const wx_question *question, wx_errcode_class class_, wx_err *err)
+{
     switch (class_) {
     case WX_ERRCODE_UNAUTHORIZED:
         renewal->account_refused = true;
         return WX_NEXT_OTHER;
     case WX_ERRCODE_REFRESH_TOKEN_DEAD:
         return WX_NEXT_OTHER;
-    case WX_ERRCODE_TOKEN: /* the component's: the lease is given back while that is renewed */
-        return wx_token_refused(core, core->settings.component, "", question->component_generation,
-                                &ignored) == WXTP_OK
-                   ? WX_NEXT_FROM_THE_TOP
-                   : WX_NEXT_FAILED;
+    case WX_ERRCODE_TOKEN:
+        return component_refused(renewal, question, err);
     default:
         return WX_NEXT_FAILED;
     }

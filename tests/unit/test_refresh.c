@@ -22,6 +22,11 @@
 
 static const char answer_2[] = "{\"authorizer_access_token\":\"access-token-2\",\"expires_in\":7200,"
                                "\"authorizer_refresh_token\":\"refresh-token-2\"}";
+static const char info_with_old_token[] =
+    "{\"authorizer_info\":{\"service_type_info\":{\"id\":2},\"verify_type_info\":{\"id\":0}},"
+    "\"authorization_info\":{\"authorizer_appid\":\"" APPID
+    "\",\"authorizer_refresh_token\":\"refresh-token-1\",\"func_info\":[{\"funcscope_category\":{\"id\":2}}]}"
+    "}";
 static const char dead[] =
     "{\"errcode\":61023,\"errmsg\":\"refresh_token is invalid rid: 00000000-00000000-00000001\"}";
 
@@ -600,6 +605,23 @@ static void I5_dead_is_recovered_from_the_list_where_info_has_no_refresh_token(v
     assert_get(fx, "access-token-2");
 }
 
+/* Info may lag behind, and show the one that is dead. */
+static void I5_dead_is_recovered_from_the_list_where_info_shows_the_dead_one(void **state)
+{
+    fixture *fx = with_tenant(state);
+    fake_http_on(&fx->http, REFRESH_PATH, "refresh-token-1", -1, dead);
+    fake_http_on(&fx->http, INFO_PATH, NULL, -1, info_with_old_token);
+    fake_http_on(&fx->http, LIST_PATH, NULL, -1,
+                 "{\"total_count\":1,\"list\":[{\"authorizer_appid\":\"" APPID
+                 "\",\"refresh_token\":\"refresh-list\","
+                 "\"auth_time\":1767225600}]}");
+    fake_http_on(&fx->http, REFRESH_PATH, "refresh-list", 1, answer_2);
+    to_expired(fx);
+    assert_get(fx, "access-token-2");
+    WX_AUTO_TENANT *tenant = fixture_tenant(fx, FIXTURE_COMPONENT, APPID);
+    assert_int_equal(tenant->row.status, WXTP_TENANT_AUTHORIZED);
+}
+
 /* Symptom: Both tokens have expired, and nobody has noticed. */
 static void I5_dead_for_good_asks_for_authorization_and_says_so(void **state)
 {
@@ -607,13 +629,15 @@ static void I5_dead_for_good_asks_for_authorization_and_says_so(void **state)
     wx_err err = {0};
     char text[64];
     fake_http_on(&fx->http, REFRESH_PATH, NULL, -1, dead);
-    fake_http_on(&fx->http, INFO_PATH, NULL, -1,
-                 "{\"authorizer_info\":{\"service_type_info\":{\"id\":2},\"verify_type_info\":{\"id\":0}},"
-                 "\"authorization_info\":{\"authorizer_appid\":\"" APPID
-                 "\",\"authorizer_refresh_token\":\"refresh-token-1\"}}");
+    fake_http_on(&fx->http, INFO_PATH, NULL, -1, info_with_old_token);
+    fake_http_on(&fx->http, LIST_PATH, NULL, -1,
+                 "{\"total_count\":1,\"list\":[{\"authorizer_appid\":\"" APPID
+                 "\",\"refresh_token\":\"refresh-token-1\",\"auth_time\":1767225600}]}");
     to_expired(fx);
     assert_int_equal(get(&fx->node, text, &err), WXTP_ERR_REAUTHORIZE);
     assert_string_equal(err.kind, "reauthorization_required");
+    assert_int_equal(err.errcode, 61023);
+    assert_string_equal(err.rid, "00000000-00000000-00000001");
     WX_AUTO_TENANT *tenant = fixture_tenant(fx, FIXTURE_COMPONENT, APPID);
     assert_int_equal(tenant->row.status, WXTP_TENANT_REAUTHORIZATION_REQUIRED);
     assert_stored(fx, "access-token-1", "refresh-token-1");
@@ -634,6 +658,27 @@ static void I5_a_merchant_that_took_it_back_is_unauthorized_after_info_confirms(
     assert_int_equal(fake_http_count(&fx->http, INFO_PATH), 1);
     WX_AUTO_TENANT *tenant = fixture_tenant(fx, FIXTURE_COMPONENT, APPID);
     assert_int_equal(tenant->row.status, WXTP_TENANT_UNAUTHORIZED);
+}
+
+/* A refusal of the account that info does not confirm says nothing of the refresh token. */
+static void I5_a_refusal_that_info_contradicts_changes_no_status(void **state)
+{
+    fixture *fx = with_tenant(state);
+    wx_err err = {0};
+    char text[64];
+    fake_http_on(&fx->http, REFRESH_PATH, NULL, 1, answer_2);
+    fake_http_on(
+        &fx->http, REFRESH_PATH, NULL, 1,
+        "{\"errcode\":61003,\"errmsg\":\"component is not authorized rid: 00000000-00000000-00000002\"}");
+    fake_http_on(&fx->http, INFO_PATH, NULL, -1, info_with_old_token);
+    to_expired(fx);
+    assert_int_equal(get(&fx->node, text, &err), WXTP_ERR_UNAVAILABLE);
+    assert_int_equal(err.errcode, 61003);
+    assert_string_equal(err.rid, "00000000-00000000-00000002");
+    assert_string_equal(err.tenant, APPID);
+    WX_AUTO_TENANT *tenant = fixture_tenant(fx, FIXTURE_COMPONENT, APPID);
+    assert_int_equal(tenant->row.status, WXTP_TENANT_AUTHORIZED);
+    assert_get(fx, "access-token-2");
 }
 
 /* Symptom: 61023, and the request shows authorizer_refresh_token: null. */
@@ -662,6 +707,31 @@ static void refused_component_token_is_renewed_once_in_mid_refresh(void **state)
     assert_get(fx, "access-token-2");
     assert_int_equal(fake_http_count(&fx->http, "api_component_token"), 1);
     assert_int_equal(fake_http_count(&fx->http, REFRESH_PATH), 2);
+}
+
+static void a_component_token_that_is_refused_twice_is_said_to_be(void **state)
+{
+    fixture *fx = with_tenant(state);
+    wx_err err = {0};
+    char text[64];
+    fake_http_on(&fx->http, REFRESH_PATH, NULL, -1,
+                 "{\"errcode\":40001,\"errmsg\":\"invalid credential rid: 00000000-00000000-00000002\"}");
+    fake_http_on(&fx->http, "api_component_token", NULL, 1,
+                 "{\"component_access_token\":\"component-access-token-3\",\"expires_in\":7200}");
+    fake_http_on(&fx->http, "api_component_token", NULL, 1,
+                 "{\"component_access_token\":\"component-access-token-2\",\"expires_in\":7200}");
+    to_expired(fx);
+    assert_int_equal(get(&fx->node, text, &err), WXTP_ERR_CREDENTIALS);
+    assert_int_equal(err.errcode, 40001);
+    assert_string_equal(err.rid, "00000000-00000000-00000002");
+    assert_non_null(strstr(err.message, "component"));
+    assert_int_equal(fake_http_count(&fx->http, REFRESH_PATH), 2);
+    assert_true(fake_http_count(&fx->http, "api_component_token") <= 2);
+    fake_http_forget_rules(&fx->http);
+    fake_http_on(&fx->http, "api_component_token", NULL, -1,
+                 "{\"component_access_token\":\"component-access-token-4\",\"expires_in\":7200}");
+    fake_http_on(&fx->http, REFRESH_PATH, NULL, 1, answer_2);
+    assert_get(fx, "access-token-2");
 }
 
 static void I4_component_without_a_ticket_asks_for_pushes_and_says_so(void **state)
@@ -904,10 +974,13 @@ int main(void)
         TEST(I5_open_intent_stays_when_the_outcome_stays_unknown),
         TEST(I5_dead_after_a_lost_answer_is_recovered_from_info),
         TEST(I5_dead_is_recovered_from_the_list_where_info_has_no_refresh_token),
+        TEST(I5_dead_is_recovered_from_the_list_where_info_shows_the_dead_one),
         TEST(I5_dead_for_good_asks_for_authorization_and_says_so),
+        TEST(I5_a_refusal_that_info_contradicts_changes_no_status),
         TEST(I5_a_merchant_that_took_it_back_is_unauthorized_after_info_confirms),
         TEST(I5_an_empty_refresh_token_is_never_sent),
         TEST(refused_component_token_is_renewed_once_in_mid_refresh),
+        TEST(a_component_token_that_is_refused_twice_is_said_to_be),
         TEST(I4_component_without_a_ticket_asks_for_pushes_and_says_so),
         TEST(I5_a_forgotten_tenant_that_comes_back_is_due_at_once),
         TEST(own_account_asks_stable_token_by_post),

@@ -25,7 +25,8 @@ typedef struct wxtp_job_options {
 } wxtp_job_options;
 
 /**
- * Stores a job. The gate is asked first; nothing is stored when it says no. The list may have any length and
+ * Stores a job. The gate is asked first; nothing is stored when it says no. Where WeChat cannot be asked for
+ * it, the list is stored all the same, and the job's run asks. The list may have any length and
  * is not held in memory; what cannot be an openid is `invalid` at once, repeated ones are counted as
  * duplicates. An empty list makes no job: WXTP_OK with an empty `job_id`.
  *

@@ -76,7 +76,8 @@ static wxtp_status add_all(making *m, wxtp_openid_reader *reader, void *user, wx
     for (uint64_t line = 0;; line++) {
         const char *openid = NULL;
         size_t len = 0;
-        if (line % LOOK_EVERY == 0 && wx_stopping(m->core)) {
+        /* A short list is kept whole: its run ends at once, and can be resumed. */
+        if (line > 0 && line % LOOK_EVERY == 0 && wx_stopping(m->core)) {
             return wx_fail(err, WXTP_ERR_INTERRUPTED, "stopped as asked, while the list was read");
         }
         const int got = reader(user, &openid, &len);
@@ -187,6 +188,25 @@ static wxtp_status launch(making *m, const wx_job_order *order, wx_err *err)
     return status;
 }
 
+/* One try that waits for nothing: while WeChat cannot be asked the list is kept, and the run asks, patiently.
+ * A no is a no, and makes no job. */
+static wxtp_status pass_gate(const wx_op *op, const char *appid, const wx_api *api, wx_tenant **tenant,
+                             wx_err *err)
+{
+    wx_patience none;
+    wx_patience_init(&none, 0);
+    wx_op gentle = {.core = op->core,
+                    .patience = &none,
+                    .job_id = op->job_id,
+                    .person = true, /* the run will probe a quota that is remembered as used up */
+                    .deadline_boot_ms = op->deadline_boot_ms};
+    const wxtp_status status = wx_gate_pass(&gentle, appid, api, tenant, err);
+    wx_patience_destroy(&none);
+    const bool unasked = status == WXTP_ERR_UNAVAILABLE || status == WXTP_ERR_RATE ||
+                         status == WXTP_ERR_QUOTA || status == WXTP_ERR_INTERRUPTED;
+    return unasked && *tenant ? WXTP_OK : status;
+}
+
 wxtp_status wx_job_create(wx_op *op, const wx_job_order *order, char job_id[64], wx_err *err)
 {
     making m = {.core = op->core};
@@ -202,8 +222,8 @@ wxtp_status wx_job_create(wx_op *op, const wx_job_order *order, char job_id[64],
         return wx_fail(err, WXTP_ERR_INVALID,
                        "%s changes no list that can be read: no snapshot of it can be taken", api->name);
     }
-    op->person = true; /* the run will probe a quota that is remembered as used up */
-    status = wx_gate_pass(op, order->appid, api, &tenant, err);
+    op->person = true; /* who reads the snapshot too */
+    status = pass_gate(op, order->appid, api, &tenant, err);
     if (status == WXTP_OK) {
         status = put_new(&m, tenant->row.platform, tenant->row.appid, api->name, order->force, err);
     }

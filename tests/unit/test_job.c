@@ -1,6 +1,7 @@
 /* Jobs: lists made, searched, and counted by what WeChat answers. */
 #include "job_stage.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -71,6 +72,54 @@ static void what_cannot_be_a_job_leaves_none(void **state)
     assert_int_equal(try_create(fx, "wx0000000000nobody", STAGE_CALL, &good, id), WXTP_ERR_REFUSED);
     assert_int_equal(good.at, 0);
     assert_int_equal(jobs_stored(fx), 0);
+}
+
+/* A profile was never read, and WeChat is away: what was handed over is kept. */
+static void a_list_is_kept_while_the_gate_cannot_be_asked(void **state)
+{
+    static const struct {
+        const char *answer;
+        wxtp_status status;
+    } cases[] = {
+        {"{\"errcode\":-1,\"errmsg\":\"busy\"}", WXTP_ERR_UNAVAILABLE},
+        {"{\"errcode\":45011,\"errmsg\":\"too often\"}", WXTP_ERR_RATE},
+        {"{\"errcode\":45009,\"errmsg\":\"quota\"}", WXTP_ERR_QUOTA},
+    };
+    fixture *fx = *state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        char id[64];
+        wxtp_tenant_row row = fixture_service_account(fx, STAGE_APPID);
+        row.profile_ms = 0;
+        fixture_put_tenant(fx, &row);
+        stage_play(fx);
+        fake_http_on(&fx->http, "api_get_authorizer_info", NULL, -1, cases[i].answer);
+        fake_http_forget_requests(&fx->http);
+        stage_create_many(fx, "x", 45, id);
+        assert_int_equal(fake_http_count(&fx->http, "api_get_authorizer_info"), 1); /* it waits for nothing */
+        stage_expect(fx, id, WXTP_JOB_PAUSED, 0, 0, 0, 45);
+        fixture_patience(&fx->node, 1000);
+        assert_int_equal(stage_run(fx, id, WXTP_JOB_RUN), cases[i].status);
+        stage_expect(fx, id, WXTP_JOB_PAUSED, 0, 0, 0, 45);
+        assert_int_equal(fake_http_count(&fx->http, STAGE_PATH), 0);
+        row = fixture_service_account(fx, STAGE_APPID);
+        fixture_put_tenant(fx, &row);
+        assert_int_equal(stage_run(fx, id, WXTP_JOB_RESUME), WXTP_OK);
+        stage_expect(fx, id, WXTP_JOB_DONE, 45, 0, 0, 0);
+    }
+}
+
+static void I12_a_short_list_is_kept_where_a_stop_comes_first(void **state)
+{
+    fixture *fx = *state;
+    char id[64];
+    stage_play(fx);
+    atomic_store(&fx->core->stopping, true);
+    stage_create_many(fx, "x", 45, id);
+    assert_int_equal(stage_run(fx, id, WXTP_JOB_RUN), WXTP_ERR_INTERRUPTED);
+    atomic_store(&fx->core->stopping, false);
+    assert_int_equal(fake_http_count(&fx->http, NULL), 0);
+    assert_int_equal(stage_run(fx, id, WXTP_JOB_RESUME), WXTP_OK);
+    stage_expect(fx, id, WXTP_JOB_DONE, 45, 0, 0, 0);
 }
 
 static void a_list_of_only_invalid_ones_is_done_at_once(void **state)
@@ -379,6 +428,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_list_is_counted_and_nothing_is_called),
         TEST(what_cannot_be_a_job_leaves_none),
+        TEST(a_list_is_kept_while_the_gate_cannot_be_asked),
+        TEST(I12_a_short_list_is_kept_where_a_stop_comes_first),
         TEST(a_list_of_only_invalid_ones_is_done_at_once),
         TEST(a_forecast_counts_and_leaves_nothing),
         TEST(I7_a_poisoned_batch_keeps_its_budget_of_calls),

@@ -23,6 +23,7 @@ struct ad_app {
     ad_secret appsecret, push_token, aes_key; /* from the environment */
 
     char *db_path, *key_path;
+    int64_t busy_ms; /* how long another process that writes is waited for; 0: as long as the store does */
     char *api_base, *cloud_base;
     const char *proxy;
     wxtp_platform *platform;

@@ -209,6 +209,13 @@ static int explain(ad_app *app, const char *query, const char *body, size_t len)
     return AD_EXIT_OK;
 }
 
+/* WeChat gives up after 5 s and pushes again: better told that it failed than left waiting. */
+int ad_check_callback(ad_app *app)
+{
+    app->busy_ms = 3000;
+    return AD_EXIT_OK;
+}
+
 int ad_callback(ad_app *app)
 {
     const char *query = ad_text(app, OPT_QUERY);

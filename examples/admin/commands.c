@@ -113,7 +113,7 @@ const ad_command ad_commands[] = {
     {NULL, "why", "RID", "Tells how the call with this request id came about", ad_why, NULL, 1, 1,
      AD_DB_CREATED, AD_COMPONENT_KNOWN, false, NO_USES},
     {NULL, "callback", "--query QUERY_STRING [--body F] [--explain]", "Takes one push as it came over HTTP",
-     ad_callback, NULL, 0, 0, AD_DB_CREATED, AD_COMPONENT_ONE, false,
+     ad_callback, ad_check_callback, 0, 0, AD_DB_CREATED, AD_COMPONENT_ONE, false,
      USES({OPT_QUERY, NULL, true}, {OPT_BODY, NULL, false}, {OPT_EXPLAIN, NULL, false})},
     {"push", "list", "[--tenant APPID] [--since T] [--limit N]", "Lists the pushes that were received",
      ad_push_list, ad_check_since, 0, 0, AD_DB_CREATED, AD_COMPONENT_ONE, true,

@@ -5,7 +5,7 @@
 #include "options.h"
 
 ad_run ad_platform_set, ad_platform_show;
-ad_run ad_callback;
+ad_run ad_callback, ad_check_callback;
 ad_run ad_explain, ad_why;
 ad_run ad_push_list;
 ad_run ad_authorize_url;

@@ -167,7 +167,8 @@ static int open_store(ad_app *app, ad_open_mode mode, wxtp_store **store)
     wxtp_sqlite_options options = {.struct_size = sizeof options,
                                    .path = app->db_path,
                                    .create = mode == AD_OPEN_CREATE,
-                                   .migrate = mode != AD_OPEN_AS_IS};
+                                   .migrate = mode != AD_OPEN_AS_IS,
+                                   .busy_ms = app->busy_ms};
 
     wxtp_status status = wxtp_sqlite_open(&options, store, NULL, message, sizeof message);
     return status == WXTP_OK ? AD_EXIT_OK : store_failure(app, status, message);

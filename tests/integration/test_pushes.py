@@ -57,6 +57,18 @@ class Pushes(unittest.TestCase):
                 with self.subTest(forge):
                     self.refused(self.seal(xml, forge=forge))
 
+    def test_a_push_does_not_wait_for_a_database_that_is_locked_longer_than_wechat_does(self):
+        push = self.seal(event("unauthorized", create=time.time() + 60))
+        with database.locked(self.scene.db):
+            began = time.monotonic()
+            ran = self.scene.push(push)
+            waited = time.monotonic() - began
+        self.assertEqual((ran.code, ran.out), (1, ""), ran)
+        self.assertEqual(ran.error["kind"], "store", ran)
+        self.assertLess(waited, 20)  # the store itself waits for 30 s
+        self.assertEqual(self.scene.push(push).json["applied"], True)
+        self.assertEqual(self.status(), "unauthorized")
+
     def test_I8_a_query_or_a_body_that_is_changed_in_one_place(self):
         push = self.seal(event("unauthorized", create=time.time() + 60))
         fields = dict(field.split("=", 1) for field in push["query"].split("&"))

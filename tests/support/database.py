@@ -24,6 +24,15 @@ def write(path, statement, *values):
         return connection.execute(statement, values).rowcount
 
 
+@contextlib.contextmanager
+def locked(path):
+    """Another process is in the midst of a write."""
+    with _connect(path, "rw") as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.execute("ROLLBACK")
+
+
 def dump(path, without=("owners", "counters")):
     """Every row of every table, but of those that each opening moves."""
     with _connect(path, "ro") as connection:

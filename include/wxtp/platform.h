@@ -5,7 +5,9 @@
  * none, and reaches that component's tenants and the `own` and `cloud` ones that its store holds.
  *
  * What holds for every function that takes a platform, here and in the other headers:
- * - Threading: any thread, at any time until ::wxtp_platform_close begins.
+ * - Threading: any thread, at any time until ::wxtp_platform_close begins. After one that answered
+ *   WXTP_ERR_STATE, taking completions, ::wxtp_platform_run_once, ::wxtp_platform_stop and closing again
+ *   work until the next begins.
  * - `*error` is set on failure and is then the caller's, see error.h.
  * - Besides the statuses that a function names it may return WXTP_ERR_INVALID for a NULL or malformed
  *   argument, WXTP_ERR_NOMEM, WXTP_ERR_FORKED in a child process, WXTP_ERR_STATE while the platform is
@@ -43,20 +45,27 @@ WXTP_API wxtp_status wxtp_platform_open(const wxtp_config *config, wxtp_platform
 
 /**
  * Ends what is under way as ::wxtp_platform_stop does, waits for calls of other threads to leave, closes
- * the store and frees the handle. After `fork`, in the child, it frees memory and touches no file. NULL
- * does nothing.
+ * the store and frees the handle. With the setting own_threads=false it drives what is under way itself. Who
+ * waits for completions is told at once. Completions that nobody has taken are freed and their callbacks not
+ * called: a host that needs each of them shuts down as submit.h describes. NULL does nothing.
+ *
+ * After `fork`, in the child, it frees memory and touches no file.
  *
  * @param deadline_ms how long to wait.
- * @return WXTP_OK; WXTP_ERR_STATE when calls are still inside after the deadline: nothing was freed, call
- * again.
- * Threading: any thread, once. Blocking: at most `deadline_ms`, and on the store. Since: 0.1.0.
+ * @return WXTP_OK; WXTP_ERR_STATE when calls are still inside after the deadline: nothing was freed, what has
+ * completed can be taken, call again.
+ * Threading: any thread, one at a time, and none after WXTP_OK; no callback of this platform's. Blocking: at
+ * most `deadline_ms`, and on the store. Since: 0.1.0.
  */
 WXTP_API wxtp_status wxtp_platform_close(wxtp_platform *platform, int64_t deadline_ms);
 
 /**
  * Asks every blocking call of this handle to end soon: no new call to WeChat starts, calls in flight are
- * finished and recorded, jobs pause (interrupted). Later calls answer WXTP_ERR_INTERRUPTED. Threading: any
- * thread, and signal handlers. Blocking: no. Since: 0.1.0.
+ * finished and recorded, jobs pause (interrupted). Later calls that would ask WeChat, and submissions, answer
+ * WXTP_ERR_INTERRUPTED; what store and memory can answer alone is still answered, a token that is fresh and
+ * the receipt of a push among it. Completions can be taken; who waits for one returns when none is to come
+ * any more. There is no way back but to open another. Threading: any thread, and signal handlers. Blocking:
+ * no. Since: 0.1.0.
  */
 WXTP_API void wxtp_platform_stop(wxtp_platform *platform);
 

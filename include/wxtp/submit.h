@@ -13,6 +13,16 @@
  *
  * With the setting own_threads=false nothing goes on by itself: call ::wxtp_platform_run_once, or take
  * completions with a time to wait.
+ *
+ * To shut down so that each completion is seen and each callback called, let those who submit end, then:
+ *
+ *     wxtp_platform_stop(platform);
+ *     while (wxtp_completions_run(platform, 60000) > 0) {
+ *     }
+ *     wxtp_platform_close(platform, 60000);
+ *
+ * After the stop nothing is accepted and what is under way ends soon. Taking waits for that alone, so it does
+ * not wait any more once all is taken. ::wxtp_platform_close without it frees what nobody has taken.
  */
 #ifndef WXTP_SUBMIT_H
 #define WXTP_SUBMIT_H
@@ -107,25 +117,28 @@ WXTP_API wxtp_status wxtp_cancel(wxtp_platform *platform, uint64_t id);
 /* ---- Completions ---- */
 
 /**
- * A descriptor that is readable as long as a completion waits. The library's own: only to be waited for. From
- * the first call of this or of ::wxtp_completion_take on, events are queued too.
+ * A descriptor that is readable as long as a completion waits. The library's own: only to be waited for,
+ * until ::wxtp_platform_close returns WXTP_OK. From the first call of this or of ::wxtp_completion_take on,
+ * events are queued too.
  *
  * @return the descriptor; -1 where there is none to be had. Threading: any thread. Blocking: no. Since:
  * 0.1.0.
  */
 WXTP_API int wxtp_completion_fd(wxtp_platform *platform);
 /**
- * Takes the oldest completion.
+ * Takes the oldest completion. Works also after a ::wxtp_platform_close that answered WXTP_ERR_STATE.
  *
- * @param wait_ms how long to wait for one; 0: not at all.
+ * @param wait_ms how long to wait for one; 0: not at all. After ::wxtp_platform_stop, no longer than until
+ * the last submission has completed; who waits already sees the stop within 50 ms, a close at once.
  * @return NULL where there is none. Freed by ::wxtp_completion_free, also after ::wxtp_platform_close.
  * Threading: any thread. Blocking: at most `wait_ms`. Since: 0.1.0.
  */
 WXTP_API wxtp_completion *wxtp_completion_take(wxtp_platform *platform, int64_t wait_ms);
 /**
- * Takes all completions that are there, and calls the callback of each that has one.
+ * Takes all completions that are there, and calls the callback of each that has one. A close waits for it to
+ * return.
  *
- * @param wait_ms how long to wait for the first.
+ * @param wait_ms how long to wait for the first, as ::wxtp_completion_take does.
  * @return how many there were. Threading: any thread; the callbacks run in it. Blocking: at most `wait_ms`,
  * and as the callbacks do. Since: 0.1.0.
  */
@@ -169,10 +182,16 @@ WXTP_API const char *wxtp_completion_text(const wxtp_completion *completion);
 
 /**
  * With the setting own_threads=false: does what there is to do, and waits for something to happen at most so
- * long. Else it does nothing: the platform's own thread does.
+ * long. Else it does nothing: the platform's own thread does. Works also after a ::wxtp_platform_close that
+ * answered WXTP_ERR_STATE.
  *
- * @return WXTP_OK; WXTP_ERR_STATE while closing. Threading: one thread at a time drives, others wait.
- * Blocking: about `wait_ms`, and on the store. Since: 0.1.0.
+ * The completions' descriptor tells of what has completed, not that WeChat has answered: a host that waits in
+ * an epoll of its own calls this at least every 50 ms while something is under way.
+ *
+ * @param wait_ms at most. With the system's clock it returns after 50 ms even where nothing happens, so that
+ * a stop is seen; with another clock not before.
+ * @return WXTP_OK. Threading: one thread at a time drives, others wait.
+ * Blocking: at most about `wait_ms`, and on the store. Since: 0.1.0.
  */
 WXTP_API wxtp_status wxtp_platform_run_once(wxtp_platform *platform, int64_t wait_ms);
 

@@ -55,7 +55,7 @@ static void begin_op(wx_door *door, wx_core *core)
     atomic_init(&door->op.refreshes, 0);
 }
 
-wxtp_status wx_enter(wx_door *door, wxtp_platform *platform, wx_err *err)
+static wxtp_status enter(wx_door *door, wxtp_platform *platform, bool late, wx_err *err)
 {
     if (!platform) {
         return wx_fail(err, WXTP_ERR_INVALID, "no platform was given");
@@ -65,19 +65,29 @@ wxtp_status wx_enter(wx_door *door, wxtp_platform *platform, wx_err *err)
         return wx_fail(err, WXTP_ERR_FORKED, "the platform was opened before fork");
     }
     (void)pthread_mutex_lock(&platform->lock);
-    bool closing = platform->closing;
-    if (!closing) {
+    const bool closed = late ? platform->closed : platform->closing;
+    if (!closed) {
         platform->inside++;
     }
     wx_core *core = wx_platform_core(platform);
     (void)pthread_mutex_unlock(&platform->lock);
-    if (closing) {
+    if (closed) {
         return wx_fail(err, WXTP_ERR_STATE, "the platform is being closed");
     }
     door->platform = platform;
     wx_patience_init(&door->patience, core->settings.max_wait_ms);
     begin_op(door, core);
     return WXTP_OK;
+}
+
+wxtp_status wx_enter(wx_door *door, wxtp_platform *platform, wx_err *err)
+{
+    return enter(door, platform, false, err);
+}
+
+wxtp_status wx_enter_late(wx_door *door, wxtp_platform *platform, wx_err *err)
+{
+    return enter(door, platform, true, err);
 }
 
 /* Gives the store its turn for housekeeping about once a second while there are calls. */
@@ -121,6 +131,7 @@ void wx_leave_quietly(wx_door *door)
     platform->inside--;
     if (platform->inside == 0 && platform->closing) {
         (void)pthread_cond_broadcast(&platform->left);
+        wx_engine_nudge(platform->core.engine);
     }
     (void)pthread_mutex_unlock(&platform->lock);
 }

@@ -18,9 +18,9 @@ struct wxtp_platform {
     char *catalog_text;
     pthread_mutex_t lock;
     pthread_cond_t left;
-    int inside; /* calls that are inside */
-    bool closing;
-    bool raw_key; /* the host gave the master key itself */
+    int inside;           /* calls that are inside */
+    bool closing, closed; /* it was asked for; it goes on to its end */
+    bool raw_key;         /* the host gave the master key itself */
     atomic_int_fast64_t maintained_boot_ms;
     char master_key_file[4096];
 };
@@ -36,6 +36,8 @@ typedef struct wx_door {
 /* WXTP_ERR_INVALID for NULL, WXTP_ERR_FORKED in a child, WXTP_ERR_STATE while closing; then there is nothing
  * to leave. */
 wxtp_status wx_enter(wx_door *door, wxtp_platform *platform, wx_err *err);
+/* The same, also while closing: for what brings that to its end. */
+wxtp_status wx_enter_late(wx_door *door, wxtp_platform *platform, wx_err *err);
 /* Leaves, and gives `err` to the caller when `status` is not WXTP_OK. Returns `status`. */
 wxtp_status wx_leave(wx_door *door, wxtp_status status, const wx_err *err, wxtp_error **error);
 /* The same where no error is given to anybody, and without the store's housekeeping: never waits. */

@@ -422,6 +422,8 @@ wxtp_status wxtp_platform_open(const wxtp_config *config, wxtp_platform **platfo
 
 /* ---- Closing ---- */
 
+enum { TURN_MS = 50 }; /* a call of another thread may leave meanwhile */
+
 /*
  * In a child, after fork: no file and no connection is touched, as the parent goes on using them. With calls
  * inside at the fork, locks are held by threads that are not here, and what these use is left behind.
@@ -456,6 +458,32 @@ static struct timespec monotonic_in(int64_t ms)
     return at;
 }
 
+static int64_t ms_until(const struct timespec *then)
+{
+    const struct timespec now = monotonic_in(0);
+    return (int64_t)(then->tv_sec - now.tv_sec) * 1000 + (then->tv_nsec - now.tv_nsec) / 1000000;
+}
+
+/* With the lock held. Where nobody else drives the engine, it does. */
+static bool all_leave(wxtp_platform *platform, int64_t deadline_ms)
+{
+    const struct timespec deadline = monotonic_in(deadline_ms);
+    const bool drives = !platform->core.settings.own_threads;
+    bool late = false;
+    while (platform->inside > 0 && !late) {
+        if (drives) {
+            const int64_t left = ms_until(&deadline);
+            (void)pthread_mutex_unlock(&platform->lock);
+            wx_engine_turn(platform->core.engine, left < 0 ? 0 : left < TURN_MS ? left : TURN_MS);
+            (void)pthread_mutex_lock(&platform->lock);
+            late = left <= 0;
+        } else {
+            late = pthread_cond_timedwait(&platform->left, &platform->lock, &deadline) == ETIMEDOUT;
+        }
+    }
+    return platform->inside == 0;
+}
+
 wxtp_status wxtp_platform_close(wxtp_platform *platform, int64_t deadline_ms)
 {
     if (!platform) {
@@ -467,16 +495,14 @@ wxtp_status wxtp_platform_close(wxtp_platform *platform, int64_t deadline_ms)
         return WXTP_OK;
     }
     wxtp_platform_stop(platform);
-    struct timespec deadline = monotonic_in(deadline_ms);
     (void)pthread_mutex_lock(&platform->lock);
     platform->closing = true;
-    int waited = 0;
-    while (platform->inside > 0 && waited != ETIMEDOUT) {
-        waited = pthread_cond_timedwait(&platform->left, &platform->lock, &deadline);
-    }
-    bool busy = platform->inside > 0;
     (void)pthread_mutex_unlock(&platform->lock);
-    if (busy) {
+    wx_queue_stopped(platform->queue);
+    (void)pthread_mutex_lock(&platform->lock);
+    const bool closed = platform->closed = all_leave(platform, deadline_ms);
+    (void)pthread_mutex_unlock(&platform->lock);
+    if (!closed) {
         return WXTP_ERR_STATE;
     }
     strip(platform);

@@ -9,11 +9,19 @@
 
 #include "flow/job.h"
 
-enum { EVENTS_MAX = 1024, LOOK_MS = 1000 };
+enum {
+    EVENTS_MAX = 1024,
+    LOOK_MS = 50, /* a stop, which may come from a signal handler, is seen so soon */
+};
+
+/* One that waits for a completion. */
+typedef struct taker {
+    struct taker *next;
+    wx_bell bell;
+} taker;
 
 struct wx_queue {
-    const wxtp_allocator *allocator;
-    wx_engine *engine;
+    const wx_core *core;
     int fd;
     pthread_mutex_t lock; /* what follows */
     wxtp_completion *first, **last;
@@ -23,7 +31,7 @@ struct wx_queue {
     uint64_t lost; /* events, for want of room or memory */
     uint64_t next_id;
     bool listening;
-    wx_bell *taker; /* of one that waits; others look now and then */
+    taker *takers; /* that nobody has called */
 };
 
 wx_queue *wx_queue_new(wx_core *core, size_t most)
@@ -33,8 +41,7 @@ wx_queue *wx_queue_new(wx_core *core, size_t most)
         errno = ENOMEM;
         return NULL;
     }
-    queue->allocator = &core->allocator;
-    queue->engine = core->engine;
+    queue->core = core;
     queue->most = most;
     queue->last = &queue->first;
     queue->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -72,7 +79,7 @@ void wx_queue_free(wx_queue *queue)
 
 wxtp_completion *wx_completion_new(wx_queue *queue, wxtp_completion_kind kind)
 {
-    wxtp_completion *made = wx_alloc(queue->allocator, sizeof(*made));
+    wxtp_completion *made = wx_alloc(&queue->core->allocator, sizeof(*made));
     if (made) {
         made->kind = kind;
         made->token.struct_size = sizeof(made->token);
@@ -84,7 +91,9 @@ wxtp_status wx_queue_accept(wx_queue *queue, wx_pending *pending, wx_err *err)
 {
     wxtp_status status = WXTP_OK;
     pthread_mutex_lock(&queue->lock);
-    if (queue->count >= queue->most) {
+    if (wx_stopping(queue->core)) {
+        status = wx_fail(err, WXTP_ERR_INTERRUPTED, "the platform was stopped");
+    } else if (queue->count >= queue->most) {
         status = wx_fail(err, WXTP_ERR_FULL, "%zu submissions wait already", queue->count);
     } else {
         queue->count++;
@@ -102,12 +111,44 @@ wxtp_status wx_queue_accept(wx_queue *queue, wx_pending *pending, wx_err *err)
 }
 
 /* With the lock held. */
+static bool call_taker(wx_queue *queue)
+{
+    taker *first = queue->takers;
+    if (first) {
+        queue->takers = first->next;
+        wx_bell_ring(&first->bell);
+    }
+    return first != NULL;
+}
+
+/* With the lock held: nothing will complete any more, as nothing is accepted after a stop. */
+static bool drained(const wx_queue *queue)
+{
+    return !queue->pending && wx_stopping(queue->core);
+}
+
+/* With the lock held. */
+static void dismiss_takers(wx_queue *queue)
+{
+    while (drained(queue) && call_taker(queue)) {
+    }
+}
+
+void wx_queue_stopped(wx_queue *queue)
+{
+    pthread_mutex_lock(&queue->lock);
+    dismiss_takers(queue);
+    pthread_mutex_unlock(&queue->lock);
+}
+
+/* With the lock held. */
 static void unlink_pending(wx_queue *queue, wx_pending *pending)
 {
     *(pending->back ? &pending->back->next : &queue->pending) = pending->next;
     if (pending->next) {
         pending->next->back = pending->back;
     }
+    dismiss_takers(queue);
 }
 
 void wx_queue_withdraw(wx_queue *queue, wx_pending *pending)
@@ -129,9 +170,7 @@ static void append(wx_queue *queue, wxtp_completion *completion)
         const uint64_t one = 1;
         (void)!write(queue->fd, &one, sizeof(one));
     }
-    if (queue->taker) {
-        wx_bell_ring(queue->taker);
-    }
+    (void)call_taker(queue);
 }
 
 void wx_queue_complete(wx_queue *queue, wx_pending *pending, wxtp_completion *completion)
@@ -177,32 +216,38 @@ static wxtp_completion *take_first(wx_queue *queue)
     return taken;
 }
 
-/* With the lock held. False: another waits already. */
-static bool be_taker(wx_queue *queue, wx_bell *bell)
+/* With the lock held. */
+static void link_taker(wx_queue *queue, taker *fresh)
 {
-    if (queue->taker) {
-        return false;
-    }
-    queue->taker = bell;
-    return true;
+    fresh->next = queue->takers;
+    queue->takers = fresh;
 }
 
-/* With the lock held, which it gives back meanwhile. */
+/* With the lock held. */
+static void unlink_taker(wx_queue *queue, const taker *gone)
+{
+    for (taker **at = &queue->takers; *at; at = &(*at)->next) {
+        if (*at == gone) {
+            *at = gone->next;
+            return;
+        }
+    }
+}
+
+/* With the lock held, which it gives back meanwhile. False: out of memory. */
 static bool wait_for_one(wx_queue *queue, int64_t wait_ms)
 {
-    wx_bell bell;
-    if (wx_bell_init(&bell, queue->engine) != WXTP_OK) {
+    taker self = {.next = NULL};
+    if (wx_bell_init(&self.bell, queue->core->engine) != WXTP_OK) {
         return false;
     }
-    const bool mine = be_taker(queue, &bell);
+    link_taker(queue, &self);
     pthread_mutex_unlock(&queue->lock);
-    const bool rung = wx_bell_wait(&bell, mine || wait_ms < LOOK_MS ? wait_ms : LOOK_MS);
+    (void)wx_bell_wait(&self.bell, wait_ms < LOOK_MS ? wait_ms : LOOK_MS);
     pthread_mutex_lock(&queue->lock);
-    if (mine) {
-        queue->taker = NULL;
-    }
-    wx_bell_destroy(&bell);
-    return rung;
+    unlink_taker(queue, &self);
+    wx_bell_destroy(&self.bell);
+    return true;
 }
 
 wxtp_completion *wx_queue_take(wx_queue *queue, int64_t wait_ms)
@@ -210,8 +255,13 @@ wxtp_completion *wx_queue_take(wx_queue *queue, int64_t wait_ms)
     pthread_mutex_lock(&queue->lock);
     wxtp_completion *taken = take_first(queue);
     if (!taken && wait_ms > 0) {
-        (void)wait_for_one(queue, wait_ms);
-        taken = take_first(queue);
+        const int64_t now = wx_boot_ms(queue->core);
+        const int64_t end = wait_ms > INT64_MAX - now ? INT64_MAX : now + wait_ms;
+        int64_t left = wait_ms;
+        while (!taken && left > 0 && !drained(queue) && wait_for_one(queue, left)) {
+            taken = take_first(queue);
+            left = end - wx_boot_ms(queue->core);
+        }
     }
     pthread_mutex_unlock(&queue->lock);
     return taken;

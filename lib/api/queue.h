@@ -35,14 +35,17 @@ void wx_queue_free(wx_queue *queue);                /* with what nobody has take
 void wx_queue_abandon(wx_queue *queue);             /* in a forked child */
 
 wxtp_completion *wx_completion_new(wx_queue *queue, wxtp_completion_kind kind);
-/* Counts a submission, and gives it its number. WXTP_ERR_FULL. */
+/* Counts a submission, and gives it its number. WXTP_ERR_FULL; WXTP_ERR_INTERRUPTED after a stop. */
 wxtp_status wx_queue_accept(wx_queue *queue, wx_pending *pending, wx_err *err);
 /* It will not complete: it could not be started. */
 void wx_queue_withdraw(wx_queue *queue, wx_pending *pending);
 /* Puts its completion in the queue; `pending` NULL for an event. */
 void wx_queue_complete(wx_queue *queue, wx_pending *pending, wxtp_completion *completion);
 bool wx_queue_cancel(wx_queue *queue, uint64_t id);
+/* After a stop it waits for what is pending alone. */
 wxtp_completion *wx_queue_take(wx_queue *queue, int64_t wait_ms);
+/* Tells those who wait in wx_queue_take at once; by itself each sees a stop soon. */
+void wx_queue_stopped(wx_queue *queue);
 int wx_queue_fd(wx_queue *queue);
 /* Events are queued from now on. */
 void wx_queue_listen(wx_queue *queue);

@@ -142,7 +142,6 @@ static void take_options(submission *self, const wxtp_submit_options *options)
 static wxtp_status accept_it(submission *self, wxtp_completion_kind kind, const wxtp_submit_options *options,
                              uint64_t *id, wx_err *err)
 {
-    wx_core *core = self->door.op.core;
     wx_queue *queue = self->door.platform->queue;
     self->completion = wx_completion_new(queue, kind);
     if (!self->completion) {
@@ -150,15 +149,12 @@ static wxtp_status accept_it(submission *self, wxtp_completion_kind kind, const 
     }
     take_options(self, options);
     (void)wx_copy(self->completion->tenant, sizeof(self->completion->tenant), self->appid);
-    if (wx_stopping(core)) {
-        return wx_fail(err, WXTP_ERR_INTERRUPTED, "the platform was stopped");
-    }
     const wxtp_status status = wx_queue_accept(queue, &self->pending, err);
     if (status != WXTP_OK) {
         return status;
     }
     const uint64_t number = self->completion->id = self->pending.id;
-    if (wx_spawn(core->engine, run, self) != WXTP_OK) {
+    if (wx_spawn(self->door.op.core->engine, run, self) != WXTP_OK) {
         wx_queue_withdraw(queue, &self->pending);
         return wx_fail_nomem(err);
     }
@@ -315,7 +311,7 @@ int wxtp_completion_fd(wxtp_platform *platform)
 {
     wx_err err = {.status = WXTP_OK};
     wx_door door;
-    if (wx_enter(&door, platform, &err) != WXTP_OK) {
+    if (wx_enter_late(&door, platform, &err) != WXTP_OK) {
         return -1;
     }
     wx_queue_listen(platform->queue);
@@ -328,7 +324,7 @@ wxtp_completion *wxtp_completion_take(wxtp_platform *platform, int64_t wait_ms)
 {
     wx_err err = {.status = WXTP_OK};
     wx_door door;
-    if (wx_enter(&door, platform, &err) != WXTP_OK) {
+    if (wx_enter_late(&door, platform, &err) != WXTP_OK) {
         return NULL;
     }
     wx_queue_listen(platform->queue);
@@ -339,15 +335,22 @@ wxtp_completion *wxtp_completion_take(wxtp_platform *platform, int64_t wait_ms)
 
 size_t wxtp_completions_run(wxtp_platform *platform, int64_t wait_ms)
 {
+    wx_err err = {.status = WXTP_OK};
+    wx_door door;
     size_t count = 0;
+    if (wx_enter_late(&door, platform, &err) != WXTP_OK) {
+        return 0;
+    }
+    wx_queue_listen(platform->queue);
     for (wxtp_completion *taken;
-         (taken = wxtp_completion_take(platform, count == 0 ? wait_ms : 0)) != NULL;) {
+         (taken = wx_queue_take(platform->queue, count == 0 ? wait_ms : 0)) != NULL;) {
         if (taken->callback) {
             taken->callback(taken->user, taken);
         }
         wxtp_completion_free(taken);
         count++;
     }
+    wx_leave_quietly(&door);
     return count;
 }
 
@@ -355,7 +358,7 @@ wxtp_status wxtp_platform_run_once(wxtp_platform *platform, int64_t wait_ms)
 {
     wx_err err = {.status = WXTP_OK};
     wx_door door;
-    if (wx_enter(&door, platform, &err) != WXTP_OK) {
+    if (wx_enter_late(&door, platform, &err) != WXTP_OK) {
         return err.status;
     }
     wx_engine_turn(door.op.core->engine, wait_ms);

@@ -26,11 +26,7 @@ void wx_bell_ring(wx_bell *bell)
         wx_task_ready(engine, sleeper);
     } else {
         (void)pthread_cond_signal(&bell->heard);
-        if (!engine->own_threads) {
-            (void)pthread_cond_broadcast(&engine->freed);
-            engine->nudged = true;
-            wx_engine_wake(engine);
-        }
+        wx_nudge(engine);
     }
     (void)pthread_mutex_unlock(&engine->lock);
 }

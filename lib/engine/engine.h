@@ -41,6 +41,8 @@ wx_task *wx_self(const wx_engine *engine);
 void wx_engine_stop(wx_engine *engine);
 /* Without threads of its own: one turn, that waits for something to happen at most so long. */
 void wx_engine_turn(wx_engine *engine, int64_t wait_ms);
+/* Ends the wait of such a turn that is under way. */
+void wx_engine_nudge(wx_engine *engine);
 
 /* Sleeps; a stop ends it early. */
 void wx_rest(wx_engine *engine, int64_t ms);

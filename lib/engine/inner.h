@@ -89,7 +89,7 @@ struct wx_engine {
     wx_task_list idle; /* ended; their stacks serve again */
     size_t idle_count;
     bool asleep; /* the loop waits, or is about to */
-    bool nudged; /* a thread that drives has what it waits for: no more waiting in this turn */
+    bool nudged; /* a thread that drives may have what it waits for: no more waiting in this turn */
     bool started, ending;
 
     _Atomic(pthread_t) driver; /* 0: nobody */
@@ -113,6 +113,8 @@ wx_task *wx_list_take(wx_task_list *list);               /* NULL: empty */
 void wx_list_move(wx_task_list *to, wx_task_list *from); /* all of it */
 /* With the lock held: ends the wait of the loop. */
 void wx_engine_wake(wx_engine *engine);
+/* With the lock held: where threads of the host drive, ends their wait in this turn. */
+void wx_nudge(wx_engine *engine);
 /* With the lock held: it may go on. */
 void wx_task_ready(wx_engine *engine, wx_task *task);
 

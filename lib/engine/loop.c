@@ -392,6 +392,13 @@ void wx_engine_turn(wx_engine *engine, int64_t wait_ms)
     (void)pthread_mutex_unlock(&engine->lock);
 }
 
+void wx_engine_nudge(wx_engine *engine)
+{
+    (void)pthread_mutex_lock(&engine->lock);
+    wx_nudge(engine);
+    (void)pthread_mutex_unlock(&engine->lock);
+}
+
 void wx_engine_stop(wx_engine *engine)
 {
     atomic_store(&engine->stopping, true);

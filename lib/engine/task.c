@@ -23,6 +23,15 @@ void wx_engine_wake(wx_engine *engine)
     }
 }
 
+void wx_nudge(wx_engine *engine)
+{
+    if (!engine->own_threads) {
+        (void)pthread_cond_broadcast(&engine->freed);
+        engine->nudged = true;
+        wx_engine_wake(engine);
+    }
+}
+
 void wx_task_ready(wx_engine *engine, wx_task *task)
 {
     wx_list_add(&engine->inbox, task);

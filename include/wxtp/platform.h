@@ -49,7 +49,10 @@ WXTP_API wxtp_status wxtp_platform_open(const wxtp_config *config, wxtp_platform
  * waits for completions is told at once. Completions that nobody has taken are freed and their callbacks not
  * called: a host that needs each of them shuts down as submit.h describes. NULL does nothing.
  *
- * After `fork`, in the child, it frees memory and touches no file.
+ * After `fork`, in the child, it frees memory, touches no file and takes no lock; what other threads of the
+ * parent were using at that moment is left behind. A child that is to use the library is forked before the
+ * parent opens a platform, or calls exec: locks of SQLite and of the allocator that another thread held stay
+ * locked in it, and SQLite takes the parent's locks on a database file for the child's own.
  *
  * @param deadline_ms how long to wait.
  * @return WXTP_OK; WXTP_ERR_STATE when calls are still inside after the deadline: nothing was freed, what has
@@ -70,8 +73,8 @@ WXTP_API wxtp_status wxtp_platform_close(wxtp_platform *platform, int64_t deadli
 WXTP_API void wxtp_platform_stop(wxtp_platform *platform);
 
 /**
- * @return the chosen component's appid, "" where none is chosen, and for NULL. Borrowed from the handle.
- * Blocking: no. Since: 0.1.0.
+ * @return the chosen component's appid, "" where none is chosen, for NULL and after `fork`. Borrowed from the
+ * handle. Blocking: no. Since: 0.1.0.
  */
 WXTP_API const char *wxtp_platform_component(wxtp_platform *platform);
 

@@ -161,7 +161,7 @@ void wxtp_platform_stop(wxtp_platform *platform)
 
 const char *wxtp_platform_component(wxtp_platform *platform)
 {
-    if (!platform) {
+    if (!platform || platform->core.store->ops->forked(platform->core.store)) {
         return "";
     }
     (void)pthread_mutex_lock(&platform->lock);

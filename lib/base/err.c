@@ -28,7 +28,7 @@ static const usual usuals[] = {
      "Look at the state that it is in, and bring it into the one needed."},
     {WXTP_ERR_TOO_LARGE, WXTP_ADVICE_FIX_CALL, "usage", "Make it smaller, or split it."},
     {WXTP_ERR_FORKED, WXTP_ADVICE_FIX_CALL, "usage",
-     "Open a platform of its own in the child process, after the fork."},
+     "Fork before the platform is opened, or call exec in the child and open one there."},
     {WXTP_ERR_EXISTS, WXTP_ADVICE_FIX_CALL, "usage", "Choose another name, or use the one that is there."},
     {WXTP_ERR_FULL, WXTP_ADVICE_RETRY, "internal", "Take completions, then submit again."},
     {WXTP_ERR_NOMEM, WXTP_ADVICE_RETRY, "internal",

@@ -13,7 +13,7 @@ static bool forked(wxtp_store *base)
     return ((sq_store *)base)->pid != getpid();
 }
 
-/* All but SQLite's part. */
+/* All but SQLite's part and the locks. */
 static void free_handle(sq_store *store)
 {
     sq_memory memory = store->memory;
@@ -21,23 +21,35 @@ static void free_handle(sq_store *store)
         close(store->wal_fd);
     if (store->lock_fd >= 0)
         close(store->lock_fd);
-    sq_turn_destroy(&store->writer.turn);
-    sq_turn_destroy(&store->reader.turn);
-    pthread_mutex_destroy(&store->trouble_mutex);
     sq_places_free(store);
     sq_release(&memory, store->path);
     sq_release(&memory, store->boot_id);
     sq_release(&memory, store);
 }
 
-/* The descriptors are shared with the parent, whose locks stay; SQLite's own are left alone. */
+static void destroy_locks(sq_store *store)
+{
+    sq_turn_destroy(&store->writer.turn);
+    sq_turn_destroy(&store->reader.turn);
+    pthread_mutex_destroy(&store->trouble_mutex);
+}
+
+/* Whose turn it was at the fork may have been changing them. */
+static void abandon_rows(sq_conn *conn)
+{
+    if (!conn->turn.taken)
+        sq_conn_forget(conn);
+}
+
+/* The descriptors are shared with the parent, whose locks stay; SQLite's own are left alone. Threads that
+ * held our locks, or waited for them, are not here: to destroy one would be to wait for these. */
 static void abandon(wxtp_store *base)
 {
     sq_store *store = (sq_store *)base;
     if (store == NULL)
         return;
-    sq_conn_forget(&store->writer);
-    sq_conn_forget(&store->reader);
+    abandon_rows(&store->writer);
+    abandon_rows(&store->reader);
     free_handle(store);
 }
 
@@ -55,6 +67,7 @@ static void close_handle(wxtp_store *base)
     }
     sq_conn_close(&store->reader);
     sq_conn_close(&store->writer);
+    destroy_locks(store);
     free_handle(store);
 }
 

@@ -3,7 +3,11 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "api/handle.h"
 #include "world.h"
@@ -362,6 +366,110 @@ static void who_waits_and_drives_holds_up_no_close(void **state)
     hold_up_no_close(*state, "false");
 }
 
+/* ---- After fork ---- */
+
+static wxtp_store *store_of(const world *w)
+{
+    return w->platform->core.store;
+}
+
+static void *add_tenant(void *user)
+{
+    world *w = user;
+    (void)wxtp_tenant_add_own(w->platform, APPID, "0123456789abcdef0123456789abcdef", WXTP_ACCOUNT_SERVICE, 1,
+                              NULL);
+    return NULL;
+}
+
+/* As the kernel tells: 'S' where it waits. */
+static char state_of(pid_t thread)
+{
+    char text[256] = "";
+    (void)snprintf(text, sizeof(text), "/proc/self/task/%d/stat", (int)thread);
+    FILE *file = fopen(text, "re");
+    assert_non_null(file);
+    const char *line = fgets(text, sizeof(text), file);
+    (void)fclose(file);
+    const char *name_end = line ? strrchr(line, ')') : NULL;
+    return name_end ? name_end[2] : '?';
+}
+
+typedef struct waiting {
+    world *w;
+    atomic_int thread;
+} waiting;
+
+static void *wait_for_the_store(void *user)
+{
+    waiting *self = user;
+    atomic_store(&self->thread, gettid());
+    return add_tenant(self->w);
+}
+
+/* What a child comes to that calls `run`, which ends soon or not at all. */
+static int in_child(int (*run)(wxtp_platform *platform), wxtp_platform *platform)
+{
+    int status = 0;
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        (void)alarm(SOON_MS / 1000);
+        _exit(run(platform));
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return status;
+}
+
+static int close_there(wxtp_platform *platform)
+{
+    return wxtp_platform_close(platform, LONG_MS) == WXTP_OK ? 0 : 1;
+}
+
+static void I12_a_child_closes_though_a_thread_waited_for_the_store(void **state)
+{
+    world *w = *state;
+    wxtp_tx *tx = NULL;
+    pthread_t thread;
+    waiting other = {.w = w};
+    assert_int_equal(world_open(w, w->database, w->key, &w->platform, NULL), WXTP_OK);
+    assert_int_equal(store_of(w)->ops->begin(store_of(w), WXTP_TX_WRITE, &tx), WXTP_OK);
+    assert_int_equal(pthread_create(&thread, NULL, wait_for_the_store, &other), 0);
+    while (inside(w->platform) == 0 || state_of(atomic_load(&other.thread)) != 'S') {
+        (void)sched_yield();
+    }
+    assert_int_equal(in_child(close_there, w->platform), 0);
+    store_of(w)->ops->rollback(tx);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    wxtp_tenant *tenant = NULL;
+    assert_int_equal(wxtp_tenant_get(w->platform, APPID, &tenant, NULL), WXTP_OK);
+    wxtp_tenant_free(tenant);
+}
+
+static int use_there(wxtp_platform *platform)
+{
+    wxtp_tenant *tenant = NULL;
+    wxtp_platform_stop(platform);
+    if (wxtp_completion_take(platform, LONG_MS) || wxtp_completion_fd(platform) != -1) {
+        return 2;
+    }
+    if (wxtp_platform_component(platform)[0] != '\0' ||
+        wxtp_tenant_get(platform, APPID, &tenant, NULL) != WXTP_ERR_FORKED ||
+        wxtp_platform_run_once(platform, LONG_MS) != WXTP_ERR_FORKED) {
+        return 3;
+    }
+    return close_there(platform);
+}
+
+static void I12_a_child_takes_no_lock_that_a_thread_held(void **state)
+{
+    world *w = *state;
+    (void)pthread_mutex_lock(&w->platform->lock);
+    const int status = in_child(use_there, w->platform);
+    (void)pthread_mutex_unlock(&w->platform->lock);
+    assert_int_equal(status, 0);
+    assert_string_equal(wxtp_platform_component(w->platform), WORLD_COMPONENT);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 int main(void)
@@ -379,6 +487,9 @@ int main(void)
         TEST(who_waits_and_drives_is_woken_by_a_stop),
         TEST(who_waits_for_completions_holds_up_no_close),
         TEST(who_waits_and_drives_holds_up_no_close),
+        TEST(I12_a_child_closes_though_a_thread_waited_for_the_store),
+        cmocka_unit_test_setup_teardown(I12_a_child_takes_no_lock_that_a_thread_held, world_setup_platform,
+                                        world_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -92,7 +92,8 @@ WXTP_API wxtp_status wxtp_config_set_log(wxtp_config *config, const wxtp_log *lo
  * Names the store. A successful ::wxtp_platform_open takes it over and ::wxtp_platform_close closes it;
  * until then it is the caller's.
  *
- * @param store an open store, as of ::wxtp_sqlite_open; one platform a store handle.
+ * @param store an open store, as of ::wxtp_sqlite_open. It serves one platform: a second one is refused, but
+ * one database may be opened several times.
  * @return WXTP_OK; WXTP_ERR_INVALID for NULL, or a store of another contract.
  * Threading: one thread at a time a configuration. Blocking: no. Since: 0.1.0.
  */

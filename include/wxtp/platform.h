@@ -37,8 +37,9 @@ typedef struct wxtp_platform wxtp_platform;
  * one answer WXTP_ERR_AMBIGUOUS, with none WXTP_ERR_CONFIGURATION.
  *
  * @return WXTP_OK; WXTP_ERR_KEY where the master key is missing, wrong or not private (nothing was touched);
- * WXTP_ERR_INVALID for a bad setting; WXTP_ERR_IO where no descriptor for the network is left; WXTP_ERR_STORE
- * and its kin; WXTP_ERR_NOMEM. Blocking: on the store. Since: 0.1.0.
+ * WXTP_ERR_INVALID for a bad setting; WXTP_ERR_STATE where another platform has the store; WXTP_ERR_IO where
+ * no descriptor for the network is left; WXTP_ERR_STORE and its kin; WXTP_ERR_NOMEM. Blocking: on the store.
+ * Since: 0.1.0.
  */
 WXTP_API wxtp_status wxtp_platform_open(const wxtp_config *config, wxtp_platform **platform,
                                         wxtp_error **error);

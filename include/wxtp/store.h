@@ -554,6 +554,7 @@ typedef struct wxtp_store_ops {
 /** Every backend's handle begins with this. */
 struct wxtp_store {
     const wxtp_store_ops *ops;
+    bool taken; /**< The library's: a platform has it. False when a backend hands it out. */
 };
 
 WXTP_END_DECLS

@@ -362,16 +362,8 @@ static void strip(wxtp_platform *platform)
     wx_free(platform->catalog_text);
 }
 
-static wxtp_status open_platform(const wxtp_config *config, wxtp_platform **platform, wx_err *err)
+static wxtp_status open_on_store(const wxtp_config *config, wxtp_platform **platform, wx_err *err)
 {
-    if (!config->store) {
-        (void)wx_fail(err, WXTP_ERR_INVALID, "the configuration names no store");
-        wx_err_hint(err, "Open a store and give it to wxtp_config_set_store.");
-        return WXTP_ERR_INVALID;
-    }
-    if (config->store->ops->forked(config->store)) {
-        return wx_fail(err, WXTP_ERR_FORKED, "the store was opened before fork");
-    }
     wxtp_platform *fresh = wx_alloc(&config->allocator, sizeof(*fresh));
     if (!fresh || !init_lock(fresh)) {
         wx_free(fresh);
@@ -402,6 +394,30 @@ static wxtp_status open_platform(const wxtp_config *config, wxtp_platform **plat
     atomic_init(&fresh->maintained_boot_ms, wx_boot_ms(&fresh->core));
     *platform = fresh;
     return WXTP_OK;
+}
+
+/* A store is closed with its platform, so it serves one. */
+static wxtp_status open_platform(const wxtp_config *config, wxtp_platform **platform, wx_err *err)
+{
+    wxtp_store *store = config->store;
+    if (!store) {
+        (void)wx_fail(err, WXTP_ERR_INVALID, "the configuration names no store");
+        wx_err_hint(err, "Open a store and give it to wxtp_config_set_store.");
+        return WXTP_ERR_INVALID;
+    }
+    if (store->ops->forked(store)) {
+        return wx_fail(err, WXTP_ERR_FORKED, "the store was opened before fork");
+    }
+    if (__atomic_test_and_set(&store->taken, __ATOMIC_ACQUIRE)) {
+        (void)wx_fail(err, WXTP_ERR_STATE, "another platform has the store that the configuration names");
+        wx_err_hint(err, "Open a store for each platform: wxtp_sqlite_open opens a file as often as asked.");
+        return WXTP_ERR_STATE;
+    }
+    const wxtp_status status = open_on_store(config, platform, err);
+    if (status != WXTP_OK) {
+        __atomic_clear(&store->taken, __ATOMIC_RELEASE);
+    }
+    return status;
 }
 
 wxtp_status wxtp_platform_open(const wxtp_config *config, wxtp_platform **platform, wxtp_error **error)

@@ -260,6 +260,28 @@ static void I12_two_handles_share_one_store(void **state)
     assert_int_equal(wxtp_platform_close(second, 1000), WXTP_OK);
 }
 
+static void one_store_handle_serves_one_platform(void **state)
+{
+    world *w = *state;
+    wxtp_platform *second = NULL;
+    wxtp_error *error = NULL;
+    wxtp_config *config = world_config(w);
+    assert_int_equal(wxtp_config_set_store(config, world_store(w, w->database)), WXTP_OK);
+    assert_int_equal(wxtp_config_set(config, "master_key_file", w->key, NULL), WXTP_OK);
+    assert_int_equal(wxtp_platform_open(config, &w->platform, NULL), WXTP_OK);
+    assert_int_equal(wxtp_platform_open(config, &second, &error), WXTP_ERR_STATE);
+    assert_null(second);
+    assert_non_null(strstr(wxtp_error_message(error), "store"));
+    assert_non_null(strstr(wxtp_error_hint(error), "wxtp_sqlite_open"));
+    wxtp_error_free(error);
+    set_up(w->platform, "wxc1");
+    world_close(w);
+    /* The same configuration with a store of its own. */
+    assert_int_equal(wxtp_config_set_store(config, world_store(w, w->database)), WXTP_OK);
+    assert_int_equal(wxtp_platform_open(config, &w->platform, NULL), WXTP_OK);
+    wxtp_config_free(config);
+}
+
 /* ---- After fork ---- */
 
 static bool never(void *user, const char *name)
@@ -526,6 +548,7 @@ int main(void)
         WITH(the_only_component_is_chosen_and_several_are_ambiguous, world_setup),
         WITH(I12_two_platforms_live_in_one_process, world_setup),
         WITH(I12_two_handles_share_one_store, world_setup),
+        WITH(one_store_handle_serves_one_platform, world_setup),
         WITH(I12_after_fork_every_call_but_close_answers_FORKED, world_setup),
         WITH(close_gives_up_at_its_deadline_and_may_be_called_again, world_setup),
         cmocka_unit_test(close_of_nothing_is_fine),

@@ -1,6 +1,7 @@
 /**
  * @file log.h
- * The log port. No line ever holds a secret.
+ * The log port. No line ever holds a secret: those of a request are replaced by "***" in what is told of it,
+ * and in WeChat's errmsg whatever may be one (32 or more letters, digits and _-@=+).
  */
 #ifndef WXTP_LOG_H
 #define WXTP_LOG_H

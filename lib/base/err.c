@@ -9,7 +9,9 @@
 #include "base/mem.h"
 #include "base/text.h"
 
-enum { SECRET_MIN = 6 };
+enum { SECRET_MIN = 6, RUN_MIN = 32 };
+
+static const char mark[] = "***";
 
 /* What a status usually comes with. */
 typedef struct usual {
@@ -218,9 +220,27 @@ void wx_redact(char *text, const char *const *secrets, int count)
             text[to++] = text[from];
         } else if (from + 1 == hidden_until && secret_at(text + from + 1, secrets, count) == 0) {
             /* Written behind the last byte read, so that secrets which overlap are seen whole. */
-            memcpy(text + to, "***", 3);
-            to += 3;
+            memcpy(text + to, mark, sizeof(mark) - 1);
+            to += sizeof(mark) - 1;
         }
+    }
+    OPENSSL_cleanse(text + to, len - to);
+    text[to] = '\0';
+}
+
+void wx_redact_runs(char *text, bool cut)
+{
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-@=+";
+    const size_t len = strlen(text);
+    size_t to = 0;
+    for (size_t from = 0; from < len;) {
+        const size_t run = strspn(text + from, alphabet);
+        const bool hidden = run >= RUN_MIN || (cut && from + run == len);
+        const size_t taken = run > 0 ? run : 1;
+        const size_t put = hidden && taken >= sizeof(mark) ? sizeof(mark) - 1 : taken;
+        memmove(text + to, hidden ? mark : text + from, put);
+        to += put;
+        from += taken;
     }
     OPENSSL_cleanse(text + to, len - to);
     text[to] = '\0';

@@ -54,5 +54,8 @@ wxtp_status wx_err_give(wxtp_error **out, const wxtp_allocator *allocator, const
 void wx_err_redact(wx_err *err, const char *const *secrets, int count);
 /* The same for any text; in place. */
 void wx_redact(char *text, const char *const *secrets, int count);
+/* Whatever may be a credential: each run of 32 or more letters, digits and _-@=+ becomes "***"; in place.
+ * `cut`: the text went on, so that a run at its end may have been longer, and goes too. */
+void wx_redact_runs(char *text, bool cut);
 
 #endif

@@ -73,7 +73,7 @@ void wx_answer_read(wx_answer *answer, long http_status, const char *body, size_
         answer->errcode = errcode;
     }
     const char *errmsg = wx_json_str(object, "errmsg");
-    (void)wx_copy(answer->errmsg, sizeof(answer->errmsg), errmsg);
+    answer->errmsg_cut = !wx_copy(answer->errmsg, sizeof(answer->errmsg), errmsg);
     wx_text_one_line(answer->errmsg);
     find_rid(answer, object, errmsg);
     /* Absent is not success: an answer must carry what was asked for, or say 0 itself. */

@@ -14,6 +14,7 @@ typedef struct wx_answer {
     int64_t errcode; /* 0 also where an answer that is whole carries none */
     bool has_errcode;
     char errmsg[256]; /* control characters replaced; secrets are redacted by the sender */
+    bool errmsg_cut;  /* WeChat's is longer */
     char rid[WX_RID_MAX];
     struct json_object *json; /* NULL unless sensible */
 } wx_answer;

@@ -66,6 +66,8 @@ static wx_sent judge(const wx_request *request, const wxtp_http_answer *http, wx
     /* Before the words are put into others: a secret that was cut is only known at the end of a text. */
     const sent_secrets secrets = secrets_of(request);
     wx_redact(answer->errmsg, secrets.texts, secrets.count);
+    /* WeChat may quote one that this request has not sent. */
+    wx_redact_runs(answer->errmsg, answer->errmsg_cut);
     if (answer->nomem) {
         wx_fail_nomem(err);
         err->unknown_outcome = true;

@@ -188,6 +188,7 @@ static void errmsg_is_one_line_and_cut(void **state)
     assert_true(answer.sensible);
     assert_memory_equal(answer.errmsg, "a b 取", 7);
     assert_int_equal(strlen(answer.errmsg), 4 + 83 * 3);
+    assert_true(answer.errmsg_cut);
     /* The rid stands behind what was cut. */
     assert_string_equal(answer.rid, "0-1-2");
 }

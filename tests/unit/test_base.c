@@ -278,6 +278,35 @@ static void i9_secrets_are_redacted(void **state)
     assert_string_equal(err.hint, "use ***");
 }
 
+static void runs_redacted(const char *text, bool cut, const char *wanted)
+{
+    char copy[256];
+    assert_true(wx_copy(copy, sizeof(copy), text));
+    wx_redact_runs(copy, cut);
+    assert_string_equal(copy, wanted);
+}
+
+#define RUN_31 "abcdefghij_KLMNOPQRS-0123456789"
+#define RUN_32 RUN_31 "@"
+
+static void I9_what_may_be_a_credential_is_redacted(void **state)
+{
+    (void)state;
+    runs_redacted("", false, "");
+    runs_redacted("invalid credential", false, "invalid credential");
+    runs_redacted("not allowed: " RUN_32, false, "not allowed: ***");
+    runs_redacted(RUN_32 "=+" RUN_32 "!", false, "***!");
+    runs_redacted("[" RUN_32 "][" RUN_32 "]", false, "[***][***]");
+    runs_redacted(RUN_31, false, RUN_31);
+    runs_redacted("wx0123456789abcdef o6_bmjrPTlm6_2sgVt7hMZOPfL2M ip 2001:db8::1", false,
+                  "wx0123456789abcdef o6_bmjrPTlm6_2sgVt7hMZOPfL2M ip 2001:db8::1");
+    runs_redacted("x rid: 5f0c1234-5a6b7c8d-0f1e2d3c", false, "x rid: 5f0c1234-5a6b7c8d-0f1e2d3c");
+    /* How long it was before the cut nobody knows. */
+    runs_redacted("token ABCDEFGH", true, "token ***");
+    runs_redacted("token AB", true, "token **");
+    runs_redacted("token: ", true, "token: ");
+}
+
 static void log_write(void *user, wxtp_log_level level, const char *line)
 {
     (void)level;
@@ -429,6 +458,7 @@ int main(void)
         cmocka_unit_test(errors_are_given),
         cmocka_unit_test(messages_may_quote_themselves),
         cmocka_unit_test(i9_secrets_are_redacted),
+        cmocka_unit_test(I9_what_may_be_a_credential_is_redacted),
         cmocka_unit_test(log_lines),
         cmocka_unit_test(numbers),
         cmocka_unit_test(ids),

@@ -457,6 +457,30 @@ static void an_address_that_wechat_saw_is_named(void **state)
     assert_non_null(strstr(err.hint, "2001:db8::9"));
 }
 
+/* None of this request's own: a stored token of another. */
+static void I9_a_secret_that_wechat_quotes_is_redacted(void **state)
+{
+    fixture *fx = *state;
+    tries t = {0};
+    wx_err err;
+    static const char secret[] = "55_Zm9yIHRlc3RzIG9ubHk-and_long_enough==@wx1";
+    for (int dots = 0; dots <= 245; dots += 35) { /* also cut in its midst */
+        char before[256] = "";
+        char body[512];
+        memset(before, '.', (size_t)dots + 1);
+        snprintf(body, sizeof body, "{\"errcode\":987654,\"errmsg\":\"%s %s rid: 5f0c-11-22\"}", before,
+                 secret);
+        fake_http_on(&fx->http, PATH, NULL, 1, body);
+        assert_int_not_equal(call(fx, &t, &err), WXTP_OK);
+        assert_null(strstr(err.message, "55_"));
+        assert_non_null(strstr(err.message, ". **"));
+        assert_string_equal(err.rid, "5f0c-11-22");
+        const audit a = read_audit(fx);
+        assert_null(strstr(a.errmsg, "55_"));
+        assert_non_null(strstr(a.errmsg, ". **"));
+    }
+}
+
 static void a_cloud_call_goes_to_the_cloud_base_without_a_token(void **state)
 {
     fixture *fx = *state;
@@ -505,6 +529,7 @@ int main(void)
         TEST(I6_a_refusal_after_a_yes_is_looked_into),
         TEST(I10_a_quota_is_remembered_and_a_person_gets_one_probe),
         TEST(an_address_that_wechat_saw_is_named),
+        TEST(I9_a_secret_that_wechat_quotes_is_redacted),
         TEST(a_cloud_call_goes_to_the_cloud_base_without_a_token),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

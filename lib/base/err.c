@@ -106,15 +106,13 @@ static const char *or_empty(const char *text)
     return text ? text : "";
 }
 
-wxtp_status(wx_fail)(wx_err *err, wxtp_status status, const char *format, ...)
+static void fill(wx_err *err, wxtp_status status, const char *format, va_list args) WXTP_PRINTF(3, 0);
+static void fill(wx_err *err, wxtp_status status, const char *format, va_list args)
 {
     assert(err && status != WXTP_OK);
     /* Formatted beside `err`, because the arguments may point into it. */
     char message[sizeof(err->message)] = "";
-    va_list args;
-    va_start(args, format);
     (void)vsnprintf(message, sizeof(message), format, args);
-    va_end(args);
     wx_text_one_line(message);
     wx_err_clear(err);
     const usual *what = usual_of(status);
@@ -124,6 +122,27 @@ wxtp_status(wx_fail)(wx_err *err, wxtp_status status, const char *format, ...)
     (void)wx_copy(err->hint, sizeof(err->hint), what->hint);
     (void)wx_copy(err->message, sizeof(err->message), message);
     OPENSSL_cleanse(message, sizeof(message));
+}
+
+wxtp_status(wx_fail)(wx_err *err, wxtp_status status, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fill(err, status, format, args);
+    va_end(args);
+    return status;
+}
+
+wxtp_status(wx_fail_after)(wx_err *err, wxtp_status status, const char *format, ...)
+{
+    const wx_err answered = *err;
+    va_list args;
+    va_start(args, format);
+    fill(err, status, format, args);
+    va_end(args);
+    err->errcode = answered.errcode;
+    (void)wx_copy(err->rid, sizeof(err->rid), answered.rid);
+    wx_err_tenant(err, answered.tenant);
     return status;
 }
 
@@ -135,6 +154,14 @@ wxtp_status(wx_fail_nomem)(wx_err *err)
 void wx_err_clear(wx_err *err)
 {
     *err = (wx_err){.status = WXTP_OK};
+}
+
+void wx_err_settle(wx_err *err)
+{
+    const wx_err answered = *err;
+    wx_err_clear(err);
+    err->errcode = answered.errcode;
+    (void)wx_copy(err->rid, sizeof(err->rid), answered.rid);
 }
 
 void wx_err_hint(wx_err *err, const char *format, ...)

@@ -28,6 +28,8 @@ typedef struct wxtp_error {
 
 /* Sets `err` (never NULL) afresh with the status's usual kind, advice and hint, and returns the status. */
 wxtp_status wx_fail(wx_err *err, wxtp_status status, const char *format, ...) WXTP_PRINTF(3, 4);
+/* The same for what follows from an answer of WeChat's: errcode, rid and tenant of `err` stay. */
+wxtp_status wx_fail_after(wx_err *err, wxtp_status status, const char *format, ...) WXTP_PRINTF(3, 4);
 wxtp_status wx_fail_nomem(wx_err *err);
 #ifdef __clang_analyzer__
 /* Tells the analyzer what every caller relies on: that a failure is no success. */
@@ -39,9 +41,12 @@ static inline wxtp_status wx_no_success(wxtp_status status)
     return status;
 }
 #define wx_fail(...) wx_no_success(wx_fail(__VA_ARGS__))
+#define wx_fail_after(...) wx_no_success(wx_fail_after(__VA_ARGS__))
 #define wx_fail_nomem(err) wx_no_success(wx_fail_nomem(err))
 #endif
 void wx_err_clear(wx_err *err);
+/* No failure any more, but errcode and rid stay, for the caller that makes one of it (wx_fail_after). */
+void wx_err_settle(wx_err *err);
 void wx_err_hint(wx_err *err, const char *format, ...) WXTP_PRINTF(2, 3);
 void wx_err_kind(wx_err *err, const char *kind);
 void wx_err_tenant(wx_err *err, const char *appid);

@@ -157,7 +157,7 @@ wxtp_status wx_info_read(wx_op *op, const char *appid, wx_info *info, wx_err *er
         return read_answer(core, answer.json, info, err);
     }
     if (sent == WX_SENT_REFUSED && wx_errcode_find(err->errcode)->class_ == WX_ERRCODE_UNAUTHORIZED) {
-        wx_err_clear(err);
+        wx_err_settle(err);
         return WXTP_OK;
     }
     wx_err_tenant(err, appid);

@@ -19,8 +19,8 @@ typedef struct wx_info {
 void wx_info_free(wx_info *info);
 #define WX_AUTO_INFO __attribute__((cleanup(wx_info_free))) wx_info
 
-/* Asks. WXTP_OK also for "not authorized" (61003, 50005, 61004 is configuration): then `authorized` is false.
- */
+/* Asks. WXTP_OK also for "not authorized" (61003, 50005, 61004 is configuration): then `authorized` is false,
+ * and `err` keeps errcode and rid of that answer. */
 wxtp_status wx_info_read(wx_op *op, const char *appid, wx_info *info, wx_err *err);
 /* Enters a profile into a row (strings are borrowed from `info`); older than the row's own it changes
  * nothing. */

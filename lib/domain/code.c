@@ -34,18 +34,13 @@ void wx_granted_free(wx_granted *granted)
 
 static wxtp_status bad_code(const char *appid, wx_err *err)
 {
-    const int64_t errcode = err->errcode;
-    char rid[WX_RID_MAX];
-    wx_copy(rid, sizeof(rid), err->rid);
-    wx_fail(err, WXTP_ERR_CREDENTIALS, "WeChat calls the authorization code wrong, used up or expired");
+    wx_fail_after(err, WXTP_ERR_CREDENTIALS, "WeChat calls the authorization code wrong, used up or expired");
     wx_err_hint(
         err,
         "Have the merchant open a new authorization link (wxtp-admin %s%s); a code serves once and for a "
         "limited time.",
         appid[0] ? "tenant reconnect " : "authorize-url", appid);
     wx_err_tenant(err, appid);
-    err->errcode = errcode;
-    wx_copy(err->rid, sizeof(err->rid), rid);
     return err->status;
 }
 
@@ -485,6 +480,9 @@ wxtp_status wx_code_exchange(wx_op *op, const char *code, char appid[WX_APPID_MA
         wx_log(&core->log, WXTP_LOG_WARNING, "an authorization code was not exchanged: %s", err->message);
     }
     if (status != WXTP_OK) {
+        if (!err->tenant[0]) {
+            wx_err_tenant(err, work.appid);
+        }
         return status;
     }
     if (mine) {

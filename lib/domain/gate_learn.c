@@ -100,14 +100,11 @@ static wxtp_status look_again(wx_core *core, const wx_tenant *tenant, const wx_a
 static void rewrite(const wx_tenant *tenant, const wx_api *api, const char *reason, const char *hint,
                     wx_err *err)
 {
-    const wx_err refusal = *err;
     const bool dead = strcmp(reason, "reauthorization_required") == 0;
-    wx_fail(err, dead ? WXTP_ERR_REAUTHORIZE : WXTP_ERR_REFUSED, "%s", refusal.message);
+    wx_fail_after(err, dead ? WXTP_ERR_REAUTHORIZE : WXTP_ERR_REFUSED, "%s", err->message);
     wx_err_kind(err, reason);
     wx_err_hint(err, "%s", hint);
     wx_err_tenant(err, tenant->row.appid);
-    err->errcode = refusal.errcode;
-    wx_copy(err->rid, sizeof(err->rid), refusal.rid);
     (void)api;
 }
 

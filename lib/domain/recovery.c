@@ -213,7 +213,7 @@ static wxtp_status ask_info(wx_renewal *renewal, wx_recovery *recovery, const ch
         if (status != WXTP_OK) {
             return status;
         }
-        wx_fail(err, WXTP_ERR_REFUSED, "%s has taken its authorization back", renewal->appid);
+        wx_fail_after(err, WXTP_ERR_REFUSED, "%s has taken its authorization back", renewal->appid);
         wx_err_kind(err, "unauthorized");
         wx_err_tenant(err, renewal->appid);
         wx_err_hint(err, "have the merchant authorize again: wxtp-admin tenant reconnect %s", renewal->appid);

@@ -156,7 +156,7 @@ static wxtp_status adopt_from_list(sync_run *run, const sync_entry *entry, bool 
 
 static wxtp_status not_authorized(const char *appid, wx_err *err)
 {
-    wx_fail(err, WXTP_ERR_REFUSED, "WeChat says that %s has not authorized this platform", appid);
+    wx_fail_after(err, WXTP_ERR_REFUSED, "WeChat says that %s has not authorized this platform", appid);
     wx_err_kind(err, "unauthorized");
     wx_err_hint(err, "Have the merchant authorize the platform: wxtp-admin authorize-url.");
     wx_err_tenant(err, appid);

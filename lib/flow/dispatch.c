@@ -29,7 +29,9 @@ typedef struct trip {
     int64_t gate_boot_ms;  /* when the gate was asked last */
     wx_slot slot;          /* while it is under way */
     int tries;
-    wx_standing *refused; /* whose token WeChat refused; NULL: none yet */
+    wx_standing *refused;    /* whose token WeChat refused; NULL: none yet */
+    int64_t refused_errcode; /* what it said of it */
+    char refused_rid[WX_RID_MAX];
 } trip;
 
 /* What is to be done after a try. */
@@ -88,8 +90,11 @@ static wxtp_status stand(trip *t, wx_err *err)
         return status;
     }
     if (t->refused && same_text(t->refused->token.text, token.text)) {
-        return wx_fail(err, WXTP_ERR_CREDENTIALS, "%s: WeChat refuses the token, and gives no other",
-                       t->call->api->name);
+        wx_fail(err, WXTP_ERR_CREDENTIALS, "%s: WeChat refuses the token, and gives no other",
+                t->call->api->name);
+        err->errcode = t->refused_errcode;
+        wx_copy(err->rid, sizeof(err->rid), t->refused_rid);
+        return err->status;
     }
     /* For a person the gate lets more through than for those that come after. */
     wx_standing *made = wx_standing_new(op->core, &tenant, &token, t->call->api, !op->person);
@@ -329,15 +334,9 @@ static wxtp_status record_it(trip *t, wx_sent sent, const wx_answer *answer, int
 
 /* ---- Ends ---- */
 
-/* Sets `err` afresh and keeps what WeChat said. */
 static void say_refused_twice(const wx_answer *answer, wx_err *err)
 {
-    const int64_t errcode = err->errcode;
-    char rid[WX_RID_MAX];
-    wx_copy(rid, sizeof(rid), err->rid);
-    wx_fail(err, WXTP_ERR_CREDENTIALS, "the token was refused twice: %s", answer->errmsg);
-    err->errcode = errcode;
-    wx_copy(err->rid, sizeof(err->rid), rid);
+    wx_fail_after(err, WXTP_ERR_CREDENTIALS, "the token was refused twice: %s", answer->errmsg);
 }
 
 /* The first IP address in a text, as WeChat names the one that it saw. */
@@ -469,6 +468,8 @@ static wxtp_status one_try(trip *t, wx_answer *answer, bool *again, wx_err *err)
     if (next != AFTER_END) {
         if (next == AFTER_RENEW) {
             t->refused = WX_TAKE(t->standing);
+            t->refused_errcode = err->errcode;
+            wx_copy(t->refused_rid, sizeof(t->refused_rid), err->rid);
         }
         *again = next == AFTER_RENEW || wait_for_next(t, wait_ms, err);
     }

@@ -307,6 +307,29 @@ static void I9_what_may_be_a_credential_is_redacted(void **state)
     runs_redacted("token: ", true, "token: ");
 }
 
+static void what_follows_from_an_answer_keeps_its_errcode(void **state)
+{
+    (void)state;
+    wx_err err = {0};
+    (void)wx_fail(&err, WXTP_ERR_WECHAT, "refused");
+    wx_err_tenant(&err, "wx1");
+    err.errcode = 61003;
+    (void)wx_copy(err.rid, sizeof(err.rid), "1-2-3");
+    err.retry_after_ms = 7;
+    assert_int_equal(wx_fail_after(&err, WXTP_ERR_REFUSED, "so: %s", err.message), WXTP_ERR_REFUSED);
+    assert_string_equal(err.message, "so: refused");
+    assert_string_equal(err.kind, "refused_by_wechat");
+    assert_string_equal(err.tenant, "wx1");
+    assert_string_equal(err.rid, "1-2-3");
+    assert_int_equal(err.errcode, 61003);
+    assert_int_equal(err.retry_after_ms, 0);
+    wx_err_settle(&err);
+    assert_int_equal(err.status, WXTP_OK);
+    assert_string_equal(err.message, "");
+    assert_string_equal(err.rid, "1-2-3");
+    assert_int_equal(err.errcode, 61003);
+}
+
 static void log_write(void *user, wxtp_log_level level, const char *line)
 {
     (void)level;
@@ -459,6 +482,7 @@ int main(void)
         cmocka_unit_test(messages_may_quote_themselves),
         cmocka_unit_test(i9_secrets_are_redacted),
         cmocka_unit_test(I9_what_may_be_a_credential_is_redacted),
+        cmocka_unit_test(what_follows_from_an_answer_keeps_its_errcode),
         cmocka_unit_test(log_lines),
         cmocka_unit_test(numbers),
         cmocka_unit_test(ids),

@@ -263,6 +263,19 @@ static void a_refusal_that_is_not_about_the_code_leaves_it_pending(void **state)
     assert_exchanged(fx, CODE);
 }
 
+static void a_failure_names_whose_code_it_is(void **state)
+{
+    fixture *fx = *state;
+    char appid[WX_APPID_MAX];
+    wx_err err;
+    fake_http_fail(&fx->http, AUTH_PATH, NULL, -1, WXTP_HTTP_NOT_SENT, 0);
+    assert_int_equal(exchange(fx, CODE, appid, &err), WXTP_ERR_UNAVAILABLE);
+    assert_string_equal(err.tenant, ""); /* nobody has said whose it is */
+    store_code(fx, "queryauthcode@@@2", APPID);
+    assert_int_equal(exchange(fx, "queryauthcode@@@2", appid, &err), WXTP_ERR_UNAVAILABLE);
+    assert_string_equal(err.tenant, APPID);
+}
+
 /* ---- Bad codes ---- */
 
 static void I5_a_code_called_bad_at_once_is_bad(void **state)
@@ -534,6 +547,7 @@ int main(void)
         T(I1_only_one_process_exchanges_a_code),
         T(I1_a_code_whose_lease_ran_out_is_looked_at_again),
         T(a_refusal_that_is_not_about_the_code_leaves_it_pending),
+        T(a_failure_names_whose_code_it_is),
         T(I5_a_code_called_bad_at_once_is_bad),
         T(a_tenant_that_waited_for_a_bad_code_is_asked_about),
         T(I5_a_code_that_another_spent_for_us_is_found_by_info),

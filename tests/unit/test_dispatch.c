@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "domain/pacer.h"
 #include "domain/record.h"
@@ -505,6 +506,41 @@ static void a_cloud_call_goes_to_the_cloud_base_without_a_token(void **state)
     assert_string_equal(fake_http_request(&fx->http, PATH, 0)->url, "http://api.weixin.qq.com" PATH);
 }
 
+static void a_token_file_that_stays_the_same_ends_the_call_with_what_wechat_said(void **state)
+{
+    fixture *fx = *state;
+    tries t = {0};
+    wx_err err;
+    char path[128];
+    snprintf(path, sizeof path, "%s/cloudbase", fx->folder);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs("cloudbase-token", file);
+    fclose(file);
+    wxtp_tenant_row row = wx_tenant_row_new("", "wx00000000000000c9", fake_clock_wall(&fx->clock));
+    row.credential = WXTP_CREDENTIAL_CLOUD;
+    row.status = WXTP_TENANT_AUTHORIZED;
+    row.account = WXTP_ACCOUNT_SERVICE;
+    row.certified = row.declared_certified = 1;
+    row.token_file = path;
+    fixture_put_tenant(fx, &row);
+    answer(fx, -1, 40001);
+    wx_call cloud = {.appid = "wx00000000000000c9",
+                     .api = wx_api_find(fx->core, "batchUnblacklist"),
+                     .body = "{}",
+                     .body_len = 2,
+                     .record = on_record,
+                     .user = &t};
+    WX_AUTO_ANSWER got = {0};
+    assert_int_equal(wx_dispatch(fx->op, &cloud, &got, &err), WXTP_ERR_CREDENTIALS);
+    assert_non_null(strstr(err.message, "gives no other"));
+    assert_int_equal(err.errcode, 40001);
+    assert_string_equal(err.rid, "5f0c-11-22");
+    assert_string_equal(err.tenant, "wx00000000000000c9");
+    assert_int_equal(t.calls, 1);
+    assert_int_equal(unlink(path), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
@@ -531,6 +567,7 @@ int main(void)
         TEST(an_address_that_wechat_saw_is_named),
         TEST(I9_a_secret_that_wechat_quotes_is_redacted),
         TEST(a_cloud_call_goes_to_the_cloud_base_without_a_token),
+        TEST(a_token_file_that_stays_the_same_ends_the_call_with_what_wechat_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

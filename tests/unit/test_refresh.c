@@ -651,10 +651,12 @@ static void I5_a_merchant_that_took_it_back_is_unauthorized_after_info_confirms(
     fake_http_on(&fx->http, REFRESH_PATH, NULL, -1,
                  "{\"errcode\":61003,\"errmsg\":\"component is not authorized\"}");
     fake_http_on(&fx->http, INFO_PATH, NULL, -1,
-                 "{\"errcode\":61003,\"errmsg\":\"component is not authorized\"}");
+                 "{\"errcode\":61003,\"errmsg\":\"component is not authorized rid: 1-2-3\"}");
     to_expired(fx);
     assert_int_equal(get(&fx->node, text, &err), WXTP_ERR_REFUSED);
     assert_string_equal(err.kind, "unauthorized");
+    assert_int_equal(err.errcode, 61003);
+    assert_string_equal(err.rid, "1-2-3");
     assert_int_equal(fake_http_count(&fx->http, INFO_PATH), 1);
     WX_AUTO_TENANT *tenant = fixture_tenant(fx, FIXTURE_COMPONENT, APPID);
     assert_int_equal(tenant->row.status, WXTP_TENANT_UNAUTHORIZED);

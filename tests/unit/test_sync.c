@@ -11,14 +11,15 @@
 #define INFO_PATH "api_get_authorizer_info"
 #define LIST_PATH "api_get_authorizer_list"
 
-static const char info_gone[] = "{\"errcode\":61003,\"errmsg\":\"not authorized\"}";
+static const char info_gone[] = "{\"errcode\":61003,\"errmsg\":\"not authorized rid: 1-2-3\"}";
 static const char info_without_token[] = "{\"authorizer_info\":{\"service_type_info\":{\"id\":2},\"verify_"
                                          "type_info\":{\"id\":0}},\"authorization_info\":{"
                                          "\"func_info\":[{\"funcscope_category\":{\"id\":2}}]}}";
 
 typedef struct hearer {
     int failures;
-    char failed[WX_APPID_MAX], kind[WX_KIND_MAX];
+    char failed[WX_APPID_MAX], kind[WX_KIND_MAX], rid[WX_RID_MAX];
+    int64_t errcode;
     int64_t steps, done, total, stop_at;
 } hearer;
 
@@ -28,6 +29,8 @@ static void tell_failure(void *user, const char *appid, const wx_err *error)
     self->failures++;
     wx_copy(self->failed, sizeof self->failed, appid);
     wx_copy(self->kind, sizeof self->kind, error->kind);
+    wx_copy(self->rid, sizeof self->rid, error->rid);
+    self->errcode = error->errcode;
 }
 
 static bool tell_progress(void *user, int64_t done, int64_t total)
@@ -192,6 +195,8 @@ static void a_stranger_that_has_not_authorized_is_a_failure(void **state)
     assert_int_equal(told.failures, 1);
     assert_string_equal(told.failed, "wx1");
     assert_string_equal(told.kind, "unauthorized");
+    assert_int_equal(told.errcode, 61003);
+    assert_string_equal(told.rid, "1-2-3");
     assert_int_equal(sync_named(fx, "no appid!", &told, &counts, &err), WXTP_ERR_INVALID);
 }
 

@@ -21,7 +21,7 @@ static void keep_invalid(void *user, const char *text)
 {
     source *from = user;
 
-    fprintf(from->invalid, "%s\n", text);
+    fwrite(text, 1, strlen(text) + 1, from->invalid); /* ended by NUL: it may hold a newline */
 }
 
 /* Calls `each` for every invalid one. */
@@ -29,13 +29,10 @@ static void each_invalid(const ad_forecast *forecast, void (*each)(void *user, c
 {
     char *line = NULL;
     size_t room = 0;
-    ssize_t length;
 
     rewind(forecast->invalid);
-    while ((length = getline(&line, &room, forecast->invalid)) > 0) {
-        line[length - 1] = '\0';
+    while (getdelim(&line, &room, '\0', forecast->invalid) > 0)
         each(user, line);
-    }
     free(line);
 }
 

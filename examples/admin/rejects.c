@@ -1,4 +1,4 @@
-/* --rejects: what was not taken, one openid a line. */
+/* --rejects: what was not taken, one openid a line. What would break a line is escaped: \n, \t, \\, \xNN. */
 #include "job_run.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -63,12 +63,30 @@ void ad_rejects_keep(ad_rejects *rejects)
         begin(rejects);
 }
 
+/* One line and one column, whatever it is. */
+static void put_openid(FILE *to, const char *openid)
+{
+    for (size_t length; *openid; openid += length) {
+        size_t bad = ad_unprintable(openid);
+        length = bad ? bad : 1;
+        if (*openid == '\n' || *openid == '\t' || *openid == '\\') {
+            fprintf(to, "\\%c", *openid == '\n' ? 'n' : *openid == '\t' ? 't' : '\\');
+            continue;
+        }
+        for (size_t i = 0; i < bad; i++)
+            fprintf(to, "\\x%02X", (unsigned char)openid[i]);
+        if (!bad)
+            fputc(*openid, to);
+    }
+}
+
 void ad_rejects_put(ad_rejects *rejects, const char *appid, const char *openid, bool invalid, int64_t errcode)
 {
     if (!rejects->to)
         return;
     begin(rejects);
-    fprintf(rejects->to, "%s\t%s\t%lld%s%s\n", openid, invalid ? "invalid" : "failed", (long long)errcode,
+    put_openid(rejects->to, openid);
+    fprintf(rejects->to, "\t%s\t%lld%s%s\n", invalid ? "invalid" : "failed", (long long)errcode,
             appid ? "\t" : "", appid ? appid : "");
 }
 

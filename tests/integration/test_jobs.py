@@ -236,6 +236,17 @@ class Lists(JobCase):
         self.assertEqual(self.unblacklist(openid(9), "--rejects", path).code, 0)
         self.assertEqual(os.path.getsize(path), 0)
 
+    def test_rejects_are_one_line_each_whatever_the_openid(self):
+        odd = ["a\nb", "c\td", "e\\f", "g\r\x1bh", "i\u2028\u202ej", "取消", ""]
+        wanted = ["a\\nb", "c\\td", "e\\\\f", "g\\x0D\\x1Bh", "i\\xE2\\x80\\xA8\\xE2\\x80\\xAEj", "取消", ""]
+        path = self.scene.path("rejects")
+        for more in ([], ["--dry-run"]):
+            ran = self.unblacklist(*odd, "--rejects", path, *more)
+            self.assertEqual((ran.code, sorted(ran.json["invalid"])), (3, sorted(odd)), ran)
+            with open(path, newline="") as file:
+                self.assertEqual(sorted(file.read().split("\n")[:-1]),
+                                 sorted(text + "\tinvalid\t0" for text in wanted))
+
     def test_rejects_into_the_list_itself(self):
         content = lines(openids(1, 20), "not one")
         path = self.list_file(openids(1, 20), "not one")

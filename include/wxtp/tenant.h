@@ -163,7 +163,8 @@ WXTP_API wxtp_status wxtp_tenant_explain(wxtp_platform *platform, const char *ap
  *
  * @param call a name of the catalog.
  * @param reason of a verdict; "" where the call is allowed.
- * @param language "zh" or "en". @param account the account's name or appid, to be named in it.
+ * @param language "zh" or "en". @param account the account's name or appid, to be named in it;
+ * in a name that a merchant chose, control and bidi characters become spaces.
  * @param message receives it, several lines of UTF-8; freed by ::wxtp_free.
  * @return WXTP_OK, also for reasons that the merchant can do nothing about, which the message says;
  * WXTP_ERR_INVALID; WXTP_ERR_NOT_FOUND for an unknown call. Blocking: no. Since: 0.1.0.

@@ -3,6 +3,7 @@
 #include <wxtp/tenant.h>
 
 #include "api/handle.h"
+#include "base/text.h"
 #include "flow/dispatch.h"
 
 enum { MESSAGE_MAX = 4096, ACCOUNT_MAX = 256 };
@@ -145,9 +146,12 @@ static wxtp_status make_message(wx_core *core, const char *call, const char *rea
     if (!api) {
         return wx_fail(err, WXTP_ERR_NOT_FOUND, "the catalog has no call \"%.63s\"", call);
     }
+    char name[ACCOUNT_MAX + 1]; /* the merchant's own words */
     WX_AUTO_BUF text;
+    wx_copy(name, sizeof(name), account);
+    wx_text_one_line(name);
     wx_buf_init(&text, &core->allocator, MESSAGE_MAX);
-    write_message(&text, pattern_for(reason, chinese), account, box_of(api, chinese));
+    write_message(&text, pattern_for(reason, chinese), name, box_of(api, chinese));
     *message = wx_buf_take(&text);
     return *message ? WXTP_OK : wx_fail_nomem(err);
 }

@@ -113,6 +113,26 @@ static bool cut_character(const unsigned char *bytes, size_t len)
     return len < 4 && bytes[0] >= 0xC2 && bytes[0] <= 0xF4;
 }
 
+/* A whole sequence that moves the cursor, breaks lines or turns text round. */
+static bool unprintable(const unsigned char *c, size_t size)
+{
+    switch (size) {
+    case 1:
+        return c[0] < 0x20 || c[0] == 0x7F;
+    case 2:
+        return (c[0] == 0xC2 && c[1] < 0xA0) || (c[0] == 0xD8 && c[1] == 0x9C); /* to U+009F; U+061C */
+    case 3:
+        if (c[0] != 0xE2) {
+            return false;
+        }
+        /* U+200E, U+200F, U+2028 to U+202E; U+2066 to U+2069 */
+        return c[1] == 0x80 ? c[2] == 0x8E || c[2] == 0x8F || (c[2] >= 0xA8 && c[2] <= 0xAE)
+                            : c[1] == 0x81 && c[2] >= 0xA6 && c[2] <= 0xA9;
+    default:
+        return false;
+    }
+}
+
 void wx_text_one_line(char *text)
 {
     unsigned char *bytes = (unsigned char *)text;
@@ -120,8 +140,6 @@ void wx_text_one_line(char *text)
     size_t at = 0;
     while (at < len) {
         size_t size = utf8_sequence(bytes + at, len - at);
-        bool control = size == 1 && (bytes[at] < 0x20 || bytes[at] == 0x7F);
-        bool control_c1 = size == 2 && bytes[at] == 0xC2 && bytes[at + 1] < 0xA0;
         if (size == 0) {
             if (cut_character(bytes + at, len - at)) {
                 text[at] = '\0';
@@ -130,7 +148,7 @@ void wx_text_one_line(char *text)
             bytes[at++] = '?';
             continue;
         }
-        if (control || control_c1) {
+        if (unprintable(bytes + at, size)) {
             memset(bytes + at, ' ', size);
         }
         at += size;

@@ -11,8 +11,8 @@ bool wx_appid_ok(const char *appid);                              /* 1 to 63 of 
 /* Refuses only what cannot be an openid: empty, over 64 bytes, other characters than A-Za-z0-9_- . */
 bool wx_openid_ok(const char *openid, size_t len);
 bool wx_utf8_ok(const char *text, size_t len);
-/* Control characters become spaces, stray bytes "?", a character cut at the end goes; in place, never longer.
- */
+/* Control characters, and what breaks lines or turns text round (bidi), become spaces, stray bytes "?", a
+ * character cut at the end goes; in place, never longer. */
 void wx_text_one_line(char *text);
 /* FNV-1a; stable jitter and such, nothing that secrets hang on. */
 uint64_t wx_hash(const char *text);

@@ -113,7 +113,8 @@ class Output(unittest.TestCase):
         name = "店" + "x".join(bad) + "铺🏪"
         self.scene.onboard("wxoutput0000000003", nick_name=name)
         self.assertEqual(self.scene.must("tenant", "show", "wxoutput0000000003", "--json").json["nick_name"], name)
-        for ran in (self.scene.must("tenant", "list"), self.scene.must("tenant", "show", "wxoutput0000000003")):
+        for ran in (self.scene.must("tenant", "list"), self.scene.must("tenant", "show", "wxoutput0000000003"),
+                    self.scene.must("explain", "wxoutput0000000003", "--for-merchant", "zh")):
             self.assertIn("店", ran.out)
             self.assertIn("铺🏪", ran.out)
             for one in bad:

@@ -462,6 +462,11 @@ static void a_message_names_the_account_the_page_and_the_box(void **state)
         }
     }
     char *message = NULL;
+    assert_int_equal(wxtp_merchant_message(w->platform, "batchUnblacklist", "", "en",
+                                           "a\x1b[31m\n\xE2\x80\xAE\xFFz", &message, NULL),
+                     WXTP_OK);
+    assert_non_null(strstr(message, "\"a [31m    ?z\""));
+    wxtp_free(WX_TAKE(message));
     assert_int_equal(wxtp_merchant_message(w->platform, "batchUnblacklist", "", "fr", "a", &message, NULL),
                      WXTP_ERR_INVALID);
     assert_int_equal(wxtp_merchant_message(w->platform, "nothing", "", "zh", "a", &message, NULL),

@@ -443,6 +443,13 @@ static void utf8(void **state)
     char stray[] = "a\x80z\xFFz";
     wx_text_one_line(stray);
     assert_string_equal(stray, "a?z?z");
+    char turned[] = "a\xE2\x80\xAE"
+                    "b\xE2\x80\xA8"
+                    "c\xE2\x81\xA9"
+                    "d\xD8\x9C"
+                    "e\xE2\x80\x8F\n\xE2\x80\x9C店";
+    wx_text_one_line(turned);
+    assert_string_equal(turned, "a   b   c   d  e    \xE2\x80\x9C店");
 }
 
 static void beijing(void **state)

@@ -170,7 +170,10 @@ static int work(batch *b)
         code = ad_rejects_open(&rejects, app);
     if (code != AD_EXIT_OK)
         return code;
-    code = ad_given(app, OPT_DRY_RUN) ? forecast_jobs(b, &rejects) : run_jobs(b, &rejects);
+    if (b->file.count == 0 && !app->json)
+        code = ad_job_print_nothing(app, NULL, b->call);
+    else
+        code = ad_given(app, OPT_DRY_RUN) ? forecast_jobs(b, &rejects) : run_jobs(b, &rejects);
     if (code == AD_EXIT_OK && b->worst.exit_code != AD_EXIT_OK) {
         app->failure = b->worst;
         code = b->worst.exit_code;

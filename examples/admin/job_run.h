@@ -12,7 +12,7 @@ const char *ad_done_word(const char *call);
 /* The job's object on standard output, as JSON with every invalid and failed openid, or as lines. */
 int ad_job_print(ad_app *app, const wxtp_job *job);
 
-/* An empty list is no mistake: there is nothing to do. */
+/* An empty list is no mistake: there is nothing to do. `appid` is for JSON. */
 int ad_job_print_nothing(ad_app *app, const char *appid, const char *call);
 
 /* As the command line has them. */

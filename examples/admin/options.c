@@ -63,13 +63,14 @@ static const char *next_command(void *user)
     return NULL;
 }
 
-static int unknown_option(parser *p, const char *word, size_t length)
+/* `dashes` is what stands before the word. */
+static int unknown_option(parser *p, const char *dashes, const char *word, size_t length)
 {
     names n = {p->line->command, NULL, 0, 0};
     char name[48];
     bool near;
 
-    for (size_t i = OPT_GLOBALS; i < OPT_COUNT; i++) {
+    for (size_t i = OPT_GLOBALS; i < OPT_COUNT && strcmp(dashes, "--") == 0; i++) {
         if (strlen(ad_options[i].name) == length && strncmp(ad_options[i].name, word, length) == 0)
             return ad_fail_usage(p->failure, "see --help of the command",
                                  p->line->command ? "option --%s does not belong to this command"
@@ -79,9 +80,9 @@ static int unknown_option(parser *p, const char *word, size_t length)
     snprintf(name, sizeof name, "%.*s", (int)(length < 40 ? length : 40), word);
     const char *nearest = ad_nearest(name, next_option, &n, &near);
     return ad_fail_usage(p->failure, "see --help for the options that there are",
-                         near ? "unknown option --%s: did you mean --%s?"
-                              : "unknown option --%s (nearest: --%s)",
-                         name, nearest);
+                         near ? "unknown option %s%s: did you mean --%s?"
+                              : "unknown option %s%s (nearest: --%s)",
+                         dashes, name, nearest);
 }
 
 static int parse_number(const parser *p, const ad_option *option, const char *from, const char *text)
@@ -167,7 +168,7 @@ static int take_long(parser *p, const char *word)
             option = &ad_options[i];
     }
     if (!option)
-        return unknown_option(p, word, length);
+        return unknown_option(p, "--", word, length);
     const char *value = word[length] == '=' ? word + length + 1 : NULL;
     if (option->kind == AD_FORMAT) {
         if (value && strcmp(value, "lines") != 0)
@@ -200,7 +201,7 @@ static int take_letters(parser *p, const char *letters)
                 option = &ad_options[i];
         }
         if (!option)
-            return unknown_option(p, letters, strlen(letters));
+            return unknown_option(p, "-", letters, strlen(letters));
         take_flag(p, option);
     }
     return AD_EXIT_OK;
@@ -298,18 +299,24 @@ int ad_line_parse(ad_line *line, int argc, char **argv, ad_failure *failure)
     return code == AD_EXIT_OK ? take_environment(&p) : code;
 }
 
-static int check_count(const ad_line *line, ad_failure *failure)
+static int check_arguments(const ad_line *line, ad_failure *failure)
 {
     const ad_command *command = line->command;
+    /* An openid that is none, an empty one too, is counted as invalid. */
+    int named = strstr(command->synopsis, "OPENID") && line->arg_count > 1 ? 1 : line->arg_count;
+    bool empty = false;
 
-    if (line->arg_count >= command->least_args &&
+    for (int i = 0; i < named; i++)
+        empty = empty || !*line->args[i];
+    if (!empty && line->arg_count >= command->least_args &&
         (command->most_args < 0 || line->arg_count <= command->most_args))
         return AD_EXIT_OK;
-    return ad_fail_usage(failure, "see --help of the command",
-                         line->arg_count < command->least_args ? "something is missing: wxtp-admin %s%s%s %s"
-                                                               : "too many arguments: wxtp-admin %s%s%s %s",
-                         command->group ? command->group : "", command->group ? " " : "", command->name,
-                         command->synopsis);
+    return ad_fail_usage(
+        failure, "see --help of the command",
+        empty                                   ? "an argument is empty: wxtp-admin %s%s%s %s"
+        : line->arg_count < command->least_args ? "something is missing: wxtp-admin %s%s%s %s"
+                                                : "too many arguments: wxtp-admin %s%s%s %s",
+        command->group ? command->group : "", command->group ? " " : "", command->name, command->synopsis);
 }
 
 int ad_line_check(const ad_line *line, ad_failure *failure)
@@ -327,7 +334,7 @@ int ad_line_check(const ad_line *line, ad_failure *failure)
             return ad_fail_usage(failure, "see --help of the command", "--%s is missing",
                                  ad_options[use->id].name);
     }
-    return check_count(line, failure);
+    return check_arguments(line, failure);
 }
 
 const char *ad_table_problem(void)

@@ -105,6 +105,21 @@ class Usage(Case):
             self.assertIn(match, ran.error["message"])
         self.assertFalse(os.path.exists(self.scene.db))
 
+    def test_an_unknown_option_is_told_as_it_was_written(self):
+        for arguments, told in [(["-x", "doctor"], "option -x "), (["doctor", "-vx"], "option -x "),
+                                (["doctor", "-json"], "option -json: did you mean --json?"),
+                                (["doctor", "--x"], "option --x ")]:
+            self.assertIn(told, self.fails(2, "usage", *arguments).error["message"])
+
+    def test_an_argument_that_is_empty(self):
+        for command in ("tenant show", "tenant sync", "tenant remove", "token refresh", "token show", "unblacklist",
+                        "blacklist list", "blacklist add", "explain", "job show", "db backup"):
+            self.assertIn("empty", self.fails(2, "usage", *command.split(), "").error["message"])
+        for arguments in (["unblacklist", "", openid(1)], ["tenant", "set", "", "--certified", "yes"],
+                          ["tenant", "sync", "wx1", ""]):
+            self.assertIn("empty", self.fails(2, "usage", *arguments).error["message"])
+        self.assertFalse(os.path.exists(self.scene.db))
+
     def test_json_anywhere_on_the_line(self):
         for arguments in (["--json", "nope"], ["nope", "--json"], ["tenant", "list", "--nope", "--json"],
                           ["tenant", "list", "--json=lines", "--nope"], ["tenant", "show", "--json"],

@@ -96,6 +96,12 @@ class Batches(unittest.TestCase):
         self.assertEqual(self.scene.must("job", "list", "--json").json["jobs"], [])
         self.assertEqual(self.sim.journal(path=UNBLACKLIST), [])
 
+    def test_an_empty_file_is_nothing_to_do(self):
+        for more in ([], ["--dry-run"]):
+            self.assertEqual(self.batch([], *more).json, {"jobs": []})
+            ran = self.scene.must("unblacklist", "--batch", self.scene.path("batch", "# none\n"), *more)
+            self.assertEqual((ran.out, ran.err), ("the list is empty: nothing to do\n", ""))
+
     def test_standard_input(self):
         self.scene.onboard("wxgood", any_openid_valid=True)
         ran = self.batch([("wxgood", openid(1))], data=True)

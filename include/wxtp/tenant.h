@@ -67,8 +67,8 @@ WXTP_API wxtp_account wxtp_tenant_account(const wxtp_tenant *tenant);
  */
 WXTP_API int wxtp_tenant_service_type(const wxtp_tenant *tenant);
 /**
- * @return verify_type_info.id: -1 not certified, 0 certified, 3 to 5 qualified; without a profile it
- * means nothing. Blocking: no. Since: 0.1.0.
+ * @return verify_type_info.id: -1 not certified, 0 certified, 3 to 5 qualified; -1 too while WeChat has not
+ * told it; without a profile it means nothing. Blocking: no. Since: 0.1.0.
  * Source: api_get_authorizer_info.
  */
 WXTP_API int wxtp_tenant_verify_type(const wxtp_tenant *tenant);

@@ -170,9 +170,21 @@ WXTP_API const wxtp_job *wxtp_completion_job(const wxtp_completion *completion);
 /** @return the token's state; NULL where it is not of a token. Since: 0.1.0. */
 WXTP_API const wxtp_token_facts *wxtp_completion_token(const wxtp_completion *completion);
 /**
- * @return the name of an event: `ticket_late`, `tenant_unauthorized`, `tenant_back`,
- * `reauthorization_required`, `job_paused`, `foreign_refresher`, `store_failing`, or `events_lost` where too
- * many waited. "" where it is none. Since: 0.1.0.
+ * The name of an event. What this handle has learnt, however it came to (a push, a refusal, a renewal, a
+ * sync), is told after it is stored, once for each change; what another process has learnt is not told here.
+ *
+ * - `tenant_unauthorized`: the merchant took its authorization back.
+ * - `reauthorization_required`: the refresh token is dead; the merchant must authorize again.
+ * - `tenant_back`: authorized again after one of these, its code exchanged.
+ * - `job_paused`: a job waits, for a person or for better times.
+ * - `foreign_refresher`: another program refreshes this account's tokens.
+ * - `ticket_late`: no ticket has come for 30 minutes. Only seen where the ticket is needed, that is when the
+ *   component's token is renewed, which may be up to two hours later; ::wxtp_platform_info tells the ticket's
+ *   age at any time.
+ * - `store_failing`: something could not be committed.
+ * - `events_lost`: too many waited.
+ *
+ * @return the name; "" where it is no event. Since: 0.1.0.
  */
 WXTP_API const char *wxtp_completion_event(const wxtp_completion *completion);
 /** @return the appid that it is about; "" where there is none. Since: 0.1.0. */

@@ -156,7 +156,6 @@ static void enter_declared(const declared *what, wxtp_tenant_row *row, int64_t n
     row->status = WXTP_TENANT_AUTHORIZED;
     row->status_ms = now_ms;
     row->status_source = WX_SOURCE_OPERATOR;
-    row->updated_ms = now_ms;
     if (what->account != WXTP_ACCOUNT_UNKNOWN) {
         row->account = what->account;
     }
@@ -171,7 +170,6 @@ static void enter_declared(const declared *what, wxtp_tenant_row *row, int64_t n
     if (what->info) {
         wx_info_enter(what->info, row);
     }
-    row->certified = wx_tenant_certified(row);
 }
 
 static wxtp_status other_kind(const declared *what, wx_err *err)
@@ -184,9 +182,10 @@ static wxtp_status other_kind(const declared *what, wx_err *err)
 }
 
 /* A refusal that WeChat gave before counts no more, as the account has been declared anew. */
-static wxtp_status put_declared(wx_core *core, wxtp_tx *tx, const declared *what, wxtp_tenant_row *row,
-                                wx_err *err)
+static wxtp_status put_declared(wx_scope *scope, const declared *what, const wx_tenant *stored,
+                                wxtp_tenant_row *row, wx_err *err)
 {
+    wx_core *core = scope->core;
     WX_AUTO_BUF sealed = {0};
     if (what->appsecret) {
         wxtp_status status = wx_vault_seal(core, "tenant", "", what->appid, "appsecret", what->appsecret,
@@ -195,13 +194,14 @@ static wxtp_status put_declared(wx_core *core, wxtp_tx *tx, const declared *what
             return status;
         }
     }
-    wxtp_status status = wx_ops(core)->tenant_put(tx, row);
-    if (status == WXTP_OK) {
-        status = wx_ops(core)->hold_delete(tx, "", what->appid, NULL, WXTP_HOLD_REFUSED);
+    wxtp_status status = wx_tenant_put(scope, stored ? &stored->row : NULL, row, err);
+    if (status != WXTP_OK) {
+        return status;
     }
+    status = wx_ops(core)->hold_delete(scope->tx, "", what->appid, NULL, WXTP_HOLD_REFUSED);
     return status == WXTP_OK || status == WXTP_ERR_NOT_FOUND
                ? WXTP_OK
-               : wx_store_fail(core, tx, status, "store the tenant", err);
+               : wx_store_fail(core, scope->tx, status, "end the kept refusals", err);
 }
 
 static wxtp_status add_declared(wx_core *core, const declared *what, wx_err *err)
@@ -227,7 +227,7 @@ static wxtp_status add_declared(wx_core *core, const declared *what, wx_err *err
         return wx_fail(err, WXTP_ERR_INVALID, "a new account needs its appsecret");
     }
     enter_declared(what, &row, now_ms);
-    status = put_declared(core, scope.tx, what, &row, err);
+    status = put_declared(&scope, what, stored, &row, err);
     WX_POINT("tenant.declaring");
     status = status == WXTP_OK ? wx_scope_commit(&scope, err) : status;
     WX_POINT("tenant.declared");

@@ -62,8 +62,7 @@ static wxtp_status set_certified(wx_core *core, const char *appid, wxtp_tristate
     status = wx_scope_begin(&scope, core, WXTP_TX_SYNC, err);
     if (status == WXTP_OK) {
         status = change_failed(
-            wx_tenant_change(core, scope.tx, tenant->row.platform, appid, overrule, &certified, err), appid,
-            err);
+            wx_tenant_change(&scope, tenant->row.platform, appid, overrule, &certified, err), appid, err);
     }
     if (status == WXTP_OK) {
         status = drop_hold(core, scope.tx, tenant, WXTP_HOLD_REFUSED, err);
@@ -190,12 +189,14 @@ static bool forget_row(void *user, wxtp_tenant_row *row)
     return true;
 }
 
-static wxtp_status forget(wx_core *core, wxtp_tx *tx, const wx_tenant *tenant, wx_err *err)
+static wxtp_status forget(wx_scope *scope, const wx_tenant *tenant, wx_err *err)
 {
+    wx_core *core = scope->core;
+    wxtp_tx *tx = scope->tx;
     const char *platform = tenant->row.platform;
     const char *appid = tenant->row.appid;
     wxtp_status status =
-        change_failed(wx_tenant_change(core, tx, platform, appid, forget_row, core, err), appid, err);
+        change_failed(wx_tenant_change(scope, platform, appid, forget_row, core, err), appid, err);
     if (status == WXTP_OK) {
         status = wx_token_forget(core, tx, platform, appid, err);
     }
@@ -223,7 +224,7 @@ static wxtp_status try_forget(wx_core *core, unfinished *jobs, wx_err *err)
         return has_jobs(jobs, err);
     }
     if (status == WXTP_OK) {
-        status = forget(core, scope.tx, jobs->tenant, err);
+        status = forget(&scope, jobs->tenant, err);
     }
     return status == WXTP_OK ? wx_scope_commit(&scope, err) : status;
 }

@@ -214,7 +214,7 @@ wxtp_status wx_account_look(wx_core *core, const char *appid, wx_account_before 
 
 typedef struct entering {
     wx_core *core;
-    wxtp_tx *tx;
+    wx_scope *scope;
     const wx_account_before *before;
     const wx_info *info;
     wx_account_change *change;
@@ -291,33 +291,29 @@ static bool same_profile(const wxtp_tenant_row *a, const wxtp_tenant_row *b)
 static wxtp_status put_row(entering *self, const wxtp_tenant_row *old, wxtp_tenant_row *row, wx_err *err)
 {
     const wxtp_store_ops *ops = wx_ops(self->core);
-    row->certified = wx_tenant_certified(row);
-    row->updated_ms = self->now_ms;
-    wxtp_status status = ops->tenant_put(self->tx, row);
-    if (status != WXTP_OK) {
-        return wx_store_fail(self->core, self->tx, status, "store the tenant", err);
+    wxtp_tx *tx = self->scope->tx;
+    wxtp_status status = wx_tenant_put(self->scope, old, row, err);
+    if (status != WXTP_OK || same_profile(old, row)) {
+        return status;
     }
-    if (!same_profile(old, row)) {
-        status = ops->hold_delete(self->tx, row->platform, row->appid, NULL, WXTP_HOLD_REFUSED);
-        if (status != WXTP_OK && status != WXTP_ERR_NOT_FOUND) {
-            return wx_store_fail(self->core, self->tx, status, "end the kept refusals", err);
-        }
-    }
-    return WXTP_OK;
+    status = ops->hold_delete(tx, row->platform, row->appid, NULL, WXTP_HOLD_REFUSED);
+    return status == WXTP_OK || status == WXTP_ERR_NOT_FOUND
+               ? WXTP_OK
+               : wx_store_fail(self->core, tx, status, "end the kept refusals", err);
 }
 
 static wxtp_status look_at_credentials(entering *self, const char *appid, wx_err *err)
 {
     const wxtp_store_ops *ops = wx_ops(self->core);
     const char *component = self->core->settings.component;
-    wxtp_status status = ops->code_open(self->tx, component, appid, see_code, &self->open_code);
+    wxtp_status status = ops->code_open(self->scope->tx, component, appid, see_code, &self->open_code);
     if (status != WXTP_OK && status != WXTP_ERR_NOT_FOUND) {
-        return wx_store_fail(self->core, self->tx, status, "look for codes", err);
+        return wx_store_fail(self->core, self->scope->tx, status, "look for codes", err);
     }
     wxtp_token_row token = {0};
-    status = ops->token_get(self->tx, &(wxtp_token_key){component, appid}, &token);
+    status = ops->token_get(self->scope->tx, &(wxtp_token_key){component, appid}, &token);
     if (status != WXTP_OK && status != WXTP_ERR_NOT_FOUND) {
-        return wx_store_fail(self->core, self->tx, status, "read the token", err);
+        return wx_store_fail(self->core, self->scope->tx, status, "read the token", err);
     }
     self->has_refresh = status == WXTP_OK && token.refresh.len > 0;
     return WXTP_OK;
@@ -328,7 +324,7 @@ static wxtp_status enter_authorizer(entering *self, const char *appid, bool may_
 {
     WX_AUTO_TENANT *tenant = NULL;
     const char *component = self->core->settings.component;
-    wxtp_status status = wx_tenant_load(self->core, self->tx, component, appid, &tenant, err);
+    wxtp_status status = wx_tenant_load(self->core, self->scope->tx, component, appid, &tenant, err);
     if (status != WXTP_OK && status != WXTP_ERR_NOT_FOUND) {
         return status;
     }
@@ -341,8 +337,9 @@ static wxtp_status enter_authorizer(entering *self, const char *appid, bool may_
     row.removed = false;
     status = look_at_credentials(self, appid, err);
     if (status == WXTP_OK && self->info->refresh_token && !overtaken(self, &row)) {
-        status = wx_token_adopt_refresh(self->core, self->tx, component, appid, self->before->generation,
-                                        self->info->refresh_token, &self->change->token_changed, err);
+        status =
+            wx_token_adopt_refresh(self->core, self->scope->tx, component, appid, self->before->generation,
+                                   self->info->refresh_token, &self->change->token_changed, err);
     }
     if (status != WXTP_OK) {
         return status;
@@ -358,7 +355,7 @@ static wxtp_status enter_authorizer(entering *self, const char *appid, bool may_
 static wxtp_status enter_cloud(entering *self, const char *appid, wx_err *err)
 {
     WX_AUTO_TENANT *tenant = NULL;
-    wxtp_status status = wx_tenant_load(self->core, self->tx, "", appid, &tenant, err);
+    wxtp_status status = wx_tenant_load(self->core, self->scope->tx, "", appid, &tenant, err);
     if (status == WXTP_ERR_NOT_FOUND) {
         return WXTP_OK;
     }
@@ -385,14 +382,19 @@ static wxtp_status cloud_of_platform(wx_core *core, wxtp_tx *tx, const char *app
     return WXTP_OK;
 }
 
-wxtp_status wx_account_enter(wx_core *core, wxtp_tx *tx, const char *appid, const wx_account_before *before,
+wxtp_status wx_account_enter(wx_scope *scope, const char *appid, const wx_account_before *before,
                              const wx_info *info, bool may_create, wx_account_change *change, wx_err *err)
 {
+    wx_core *core = scope->core;
     *change = (wx_account_change){.authorized = info->authorized};
-    entering self = {
-        .core = core, .tx = tx, .before = before, .info = info, .change = change, .now_ms = wx_wall_ms(core)};
+    entering self = {.core = core,
+                     .scope = scope,
+                     .before = before,
+                     .info = info,
+                     .change = change,
+                     .now_ms = wx_wall_ms(core)};
     bool cloud = false;
-    wxtp_status status = cloud_of_platform(core, tx, appid, &cloud, err);
+    wxtp_status status = cloud_of_platform(core, scope->tx, appid, &cloud, err);
     if (status == WXTP_OK) {
         /* Two rows of one appid would be ambiguous. */
         status = enter_authorizer(&self, appid, may_create && !cloud, err);
@@ -420,7 +422,7 @@ wxtp_status wx_account_refresh(wx_op *op, const char *appid, bool may_create, bo
     wx_account_change change = {0};
     status = wx_scope_begin(&scope, core, WXTP_TX_SYNC, err);
     if (status == WXTP_OK) {
-        status = wx_account_enter(core, scope.tx, appid, &before, &info, may_create, &change, err);
+        status = wx_account_enter(&scope, appid, &before, &info, may_create, &change, err);
     }
     WX_POINT("account.entering");
     if (status == WXTP_OK) {

@@ -42,7 +42,7 @@ typedef struct wx_account_change {
     bool token_changed; /* a refresh token that differs from ours was adopted */
 } wx_account_change;
 /* Stores what `info` says, inside the caller's WXTP_TX_SYNC transaction. */
-wxtp_status wx_account_enter(wx_core *core, wxtp_tx *tx, const char *appid, const wx_account_before *before,
+wxtp_status wx_account_enter(wx_scope *scope, const char *appid, const wx_account_before *before,
                              const wx_info *info, bool may_create, wx_account_change *change, wx_err *err);
 
 /* Asks, and stores profile, status and (as current, ours becoming a spare) a refresh token that differs.

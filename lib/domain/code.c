@@ -232,27 +232,24 @@ static bool enter_granted(void *user, wxtp_tenant_row *row)
     return true;
 }
 
-static wxtp_status put_tenant(wx_code_work *work, wxtp_tx *tx, const wx_granted *granted, wx_err *err)
+static wxtp_status put_tenant(wx_code_work *work, wx_scope *scope, const wx_granted *granted, wx_err *err)
 {
     wx_core *core = work->op->core;
     const char *component = core->settings.component;
     granting self = {.work = work, .granted = granted, .now_ms = wx_wall_ms(core)};
-    wxtp_status status = wx_tenant_change(core, tx, component, granted->appid, enter_granted, &self, err);
+    wxtp_status status = wx_tenant_change(scope, component, granted->appid, enter_granted, &self, err);
     if (status == WXTP_ERR_NOT_FOUND) {
         wxtp_tenant_row row = wx_tenant_row_new(component, granted->appid, self.now_ms);
         enter_granted(&self, &row);
-        status = wx_ops(core)->tenant_put(tx, &row);
-        if (status != WXTP_OK) {
-            return wx_store_fail(core, tx, status, "store the tenant", err);
-        }
+        status = wx_tenant_put(scope, NULL, &row, err);
     }
     if (status != WXTP_OK) {
         return status;
     }
-    status = wx_ops(core)->hold_delete(tx, component, granted->appid, NULL, WXTP_HOLD_REFUSED);
+    status = wx_ops(core)->hold_delete(scope->tx, component, granted->appid, NULL, WXTP_HOLD_REFUSED);
     return status == WXTP_OK || status == WXTP_ERR_NOT_FOUND
                ? WXTP_OK
-               : wx_store_fail(core, tx, status, "end the kept refusals", err);
+               : wx_store_fail(core, scope->tx, status, "end the kept refusals", err);
 }
 
 static wxtp_status note_made(wx_code_work *work, wxtp_tx *tx, const char *appid, wx_err *err)
@@ -280,7 +277,7 @@ static wxtp_status install(wx_code_work *work, const wx_granted *granted, wx_err
         status = note_made(work, scope.tx, granted->appid, err);
     }
     if (status == WXTP_OK) {
-        status = put_tenant(work, scope.tx, granted, err);
+        status = put_tenant(work, &scope, granted, err);
     }
     if (status == WXTP_OK) {
         status = wx_code_store(work, scope.tx, WXTP_CODE_DONE, err);

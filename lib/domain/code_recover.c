@@ -43,7 +43,7 @@ static wxtp_status take_over(wx_code_work *work, const char *appid, const wx_acc
         status = wx_code_store(work, scope.tx, WXTP_CODE_DONE, err);
     }
     if (status == WXTP_OK) {
-        status = wx_account_enter(core, scope.tx, appid, before, info, true, &change, err);
+        status = wx_account_enter(&scope, appid, before, info, true, &change, err);
     }
     if (status == WXTP_OK) {
         status = wx_scope_commit(&scope, err);

@@ -63,8 +63,7 @@ wxtp_status wx_gate_pass(wx_op *op, const char *appid, const wx_api *api, wx_ten
  * refusal and is rewritten to the reason that now stands. */
 void wx_gate_correct(wx_op *op, const wx_tenant *tenant, const wx_api *api, wx_err *err);
 /* After a success: ends a kept refusal, notes that an undeclared own or cloud account proved able. */
-wxtp_status wx_gate_confirm(wx_core *core, wxtp_tx *tx, const wx_tenant *tenant, const wx_api *api,
-                            wx_err *err);
+wxtp_status wx_gate_confirm(wx_scope *scope, const wx_tenant *tenant, const wx_api *api, wx_err *err);
 /* Remembers a 45009 of a tenant (or of the platform with appid ""): until openapi/quota/get or Beijing
  * midnight says. */
 wxtp_status wx_gate_quota(wx_op *op, const wx_tenant *tenant, const wx_api *api, int64_t errcode,

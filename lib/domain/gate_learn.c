@@ -73,8 +73,7 @@ static wxtp_status observe(wx_core *core, const wx_tenant *tenant, wx_err *err)
     WX_AUTO_SCOPE scope = {0};
     wxtp_status status = wx_scope_begin(&scope, core, WXTP_TX_SYNC, err);
     if (status == WXTP_OK) {
-        status =
-            wx_tenant_change(core, scope.tx, tenant->row.platform, tenant->row.appid, observe_no, NULL, err);
+        status = wx_tenant_change(&scope, tenant->row.platform, tenant->row.appid, observe_no, NULL, err);
     }
     return status == WXTP_OK ? wx_scope_commit(&scope, err) : status;
 }
@@ -175,13 +174,13 @@ static bool enter_success(void *user, wxtp_tenant_row *row)
     return true;
 }
 
-wxtp_status wx_gate_confirm(wx_core *core, wxtp_tx *tx, const wx_tenant *tenant, const wx_api *api,
-                            wx_err *err)
+wxtp_status wx_gate_confirm(wx_scope *scope, const wx_tenant *tenant, const wx_api *api, wx_err *err)
 {
+    wx_core *core = scope->core;
     const wxtp_tenant_row *row = &tenant->row;
-    wxtp_status status = end_hold(core, tx, tenant, api->name, WXTP_HOLD_REFUSED, err);
+    wxtp_status status = end_hold(core, scope->tx, tenant, api->name, WXTP_HOLD_REFUSED, err);
     if (status == WXTP_OK) {
-        status = end_hold(core, tx, tenant, api->name, WXTP_HOLD_QUOTA, err);
+        status = end_hold(core, scope->tx, tenant, api->name, WXTP_HOLD_QUOTA, err);
     }
     if (status != WXTP_OK) {
         return status;
@@ -193,7 +192,7 @@ wxtp_status wx_gate_confirm(wx_core *core, wxtp_tx *tx, const wx_tenant *tenant,
     if (!self.able && used_lately) {
         return WXTP_OK;
     }
-    status = wx_tenant_change(core, tx, row->platform, row->appid, enter_success, &self, err);
+    status = wx_tenant_change(scope, row->platform, row->appid, enter_success, &self, err);
     return status == WXTP_ERR_NOT_FOUND ? WXTP_OK : status;
 }
 

@@ -170,8 +170,7 @@ static wxtp_status mark(wx_renewal *renewal, wxtp_tenant_status to, wx_err *err)
         status = wx_held_check(core, scope.tx, &renewal->held, err);
     }
     if (status == WXTP_OK) {
-        status =
-            wx_tenant_change(core, scope.tx, renewal->platform, renewal->appid, change_status, &change, err);
+        status = wx_tenant_change(&scope, renewal->platform, renewal->appid, change_status, &change, err);
     }
     if (status == WXTP_OK) {
         status = wx_scope_commit(&scope, err);

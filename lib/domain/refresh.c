@@ -249,8 +249,8 @@ static wxtp_status try_store(wx_renewal *renewal, const wx_unsaved *got, const w
     }
     renewal->made_generation = held.generation > got->generation ? held.generation : 0;
     if (renewal->source->kind == WX_TOKEN_AUTHORIZER) {
-        status = wx_tenant_change(core, scope.tx, renewal->platform, renewal->appid,
-                                  back_from_reauthorization, core, err);
+        status =
+            wx_tenant_change(&scope, renewal->platform, renewal->appid, back_from_reauthorization, core, err);
         if (status != WXTP_OK && status != WXTP_ERR_NOT_FOUND) {
             return status;
         }

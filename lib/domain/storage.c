@@ -1,6 +1,7 @@
 #include "domain/storage.h"
 
 #include <assert.h>
+#include <string.h>
 
 enum { TROUBLE_MAX = 256 };
 
@@ -96,9 +97,27 @@ wxtp_status wx_scope_begin_joint(wx_scope *scope, wx_core *core, wxtp_tx_mode mo
     return wx_begin_joint(core, mode, &scope->tx, err);
 }
 
+void wx_scope_tell(wx_scope *scope, const char *event, const char *tenant, const char *text)
+{
+    for (size_t at = 0; at < scope->news_count; at++) {
+        if (strcmp(scope->news[at].event, event) == 0 && strcmp(scope->news[at].tenant, tenant) == 0) {
+            return;
+        }
+    }
+    assert(scope->news_count < WX_NEWS_MAX);
+    wx_news *news = &scope->news[scope->news_count++];
+    news->event = event;
+    news->text = text;
+    (void)wx_copy(news->tenant, sizeof(news->tenant), tenant);
+}
+
 wxtp_status wx_scope_commit(wx_scope *scope, wx_err *err)
 {
-    return wx_end(scope->core, &scope->tx, WXTP_OK, err);
+    const wxtp_status status = wx_end(scope->core, &scope->tx, WXTP_OK, err);
+    for (size_t at = 0; status == WXTP_OK && at < scope->news_count; at++) {
+        wx_tell(scope->core, scope->news[at].event, scope->news[at].tenant, scope->news[at].text);
+    }
+    return status;
 }
 
 void wx_scope_end(wx_scope *scope)

@@ -28,13 +28,25 @@ wxtp_status wx_row_damaged(const char *what, const char *key, wx_err *err);
 #define wx_row_damaged(...) wx_no_success(wx_row_damaged(__VA_ARGS__))
 #endif
 
+/* Something that is told to the host once the transaction that brings it stands. Borrowed till then. */
+typedef struct wx_news {
+    const char *event, *text;
+    char tenant[WX_APPID_MAX];
+} wx_news;
+
+enum { WX_NEWS_MAX = 2 }; /* an appid has at most two rows: of its component, and of its own */
+
 /* A transaction that is rolled back when it goes out of scope. */
 typedef struct wx_scope {
     wx_core *core;
     wxtp_tx *tx;
+    size_t news_count;
+    wx_news news[WX_NEWS_MAX];
 } wx_scope;
 wxtp_status wx_scope_begin(wx_scope *scope, wx_core *core, wxtp_tx_mode mode, wx_err *err);
 wxtp_status wx_scope_begin_joint(wx_scope *scope, wx_core *core, wxtp_tx_mode mode, wx_err *err);
+/* Tells the host after the commit, as wx_tell; once, however often it is said. */
+void wx_scope_tell(wx_scope *scope, const char *event, const char *tenant, const char *text);
 wxtp_status wx_scope_commit(wx_scope *scope, wx_err *err);
 void wx_scope_end(wx_scope *scope);
 #define WX_AUTO_SCOPE __attribute__((cleanup(wx_scope_end))) wx_scope

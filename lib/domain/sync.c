@@ -144,7 +144,7 @@ static wxtp_status adopt_from_list(sync_run *run, const sync_entry *entry, bool 
         return status;
     }
     int64_t now = wx_wall_ms(core);
-    status = wx_tenant_change(core, scope.tx, component, entry->appid, bring_back, &now, err);
+    status = wx_tenant_change(&scope, component, entry->appid, bring_back, &now, err);
     WX_POINT("sync.bringing_back");
     if (status == WXTP_OK) {
         status = wx_scope_commit(&scope, err);

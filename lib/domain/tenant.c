@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "domain/storage.h"
-
 /* ---- Copying ---- */
 
 static const char *or_empty(const char *text)
@@ -282,40 +280,54 @@ bool wx_tenant_has_set(const wx_tenant *tenant, int set)
 
 /* ---- Changing ---- */
 
-static void tell_status(const wx_core *core, const wxtp_tenant_row *before, const wxtp_tenant_row *now)
+/* An account that authorizes anew is authorizing for a while: what it showed before tells it from a new one.
+ */
+static bool was_authorized(const wxtp_tenant_row *row)
 {
-    if (before->status == now->status) {
+    return row->profile_ms > 0 || row->permission_sets[0] != '\0';
+}
+
+static void tell_status(wx_scope *scope, const wxtp_tenant_row *before, const wxtp_tenant_row *now)
+{
+    if (before->status == now->status || before->removed || now->removed) {
         return;
     }
     if (now->status == WXTP_TENANT_UNAUTHORIZED) {
-        wx_tell(core, "tenant_unauthorized", now->appid, "the merchant took its authorization back");
+        wx_scope_tell(scope, "tenant_unauthorized", now->appid, "the merchant took its authorization back");
     } else if (now->status == WXTP_TENANT_REAUTHORIZATION_REQUIRED) {
-        wx_tell(core, "reauthorization_required", now->appid,
-                "the refresh token is dead and could not be recovered; the merchant must authorize again");
-    } else if (now->status == WXTP_TENANT_AUTHORIZED && before->status != WXTP_TENANT_AUTHORIZING) {
-        wx_tell(core, "tenant_back", now->appid, "the merchant's authorization is good again");
+        wx_scope_tell(
+            scope, "reauthorization_required", now->appid,
+            "the refresh token is dead and could not be recovered; the merchant must authorize again");
+    } else if (now->status == WXTP_TENANT_AUTHORIZED &&
+               (before->status != WXTP_TENANT_AUTHORIZING || was_authorized(before))) {
+        wx_scope_tell(scope, "tenant_back", now->appid, "the merchant's authorization is good again");
     }
 }
 
-wxtp_status wx_tenant_change(wx_core *core, wxtp_tx *tx, const char *platform, const char *appid,
+wxtp_status wx_tenant_put(wx_scope *scope, const wxtp_tenant_row *before, wxtp_tenant_row *row, wx_err *err)
+{
+    wx_core *core = scope->core;
+    row->certified = wx_tenant_certified(row);
+    row->updated_ms = wx_wall_ms(core);
+    const wxtp_status status = wx_ops(core)->tenant_put(scope->tx, row);
+    if (status != WXTP_OK) {
+        return wx_store_fail(core, scope->tx, status, "store the tenant", err);
+    }
+    if (before) {
+        tell_status(scope, before, row);
+    }
+    return WXTP_OK;
+}
+
+wxtp_status wx_tenant_change(wx_scope *scope, const char *platform, const char *appid,
                              bool (*change)(void *user, wxtp_tenant_row *row), void *user, wx_err *err)
 {
     assert(change);
     WX_AUTO_TENANT *tenant = NULL;
-    wxtp_status status = wx_tenant_load(core, tx, platform, appid, &tenant, err);
+    wxtp_status status = wx_tenant_load(scope->core, scope->tx, platform, appid, &tenant, err);
     if (status != WXTP_OK || !tenant) {
         return status;
     }
     wxtp_tenant_row row = tenant->row;
-    if (!change(user, &row)) {
-        return WXTP_OK;
-    }
-    row.certified = wx_tenant_certified(&row);
-    row.updated_ms = wx_wall_ms(core);
-    status = wx_ops(core)->tenant_put(tx, &row);
-    if (status != WXTP_OK) {
-        return wx_store_fail(core, tx, status, "store the tenant", err);
-    }
-    tell_status(core, &tenant->row, &row);
-    return WXTP_OK;
+    return change(user, &row) ? wx_tenant_put(scope, &tenant->row, &row, err) : WXTP_OK;
 }

@@ -2,7 +2,7 @@
 #ifndef WX_DOMAIN_TENANT_H
 #define WX_DOMAIN_TENANT_H
 
-#include "domain/core.h"
+#include "domain/storage.h"
 
 enum { WX_PERMISSION_SETS_MAX = 256 };
 
@@ -47,10 +47,12 @@ const char *wx_tenant_basis(const wxtp_tenant_row *row);
 bool wx_tenant_without_profile(const wxtp_tenant_row *row);
 bool wx_tenant_has_set(const wx_tenant *tenant, int set);
 
-/* Changes a row under a write transaction: loads it, has `change` alter it, recomputes `certified`, puts it.
- * NOT_FOUND as above. `change` returns false to leave it as it is. Strings it sets must live until it is put.
- */
-wxtp_status wx_tenant_change(wx_core *core, wxtp_tx *tx, const char *platform, const char *appid,
+/* Stores a row under a write transaction, `certified` recomputed; all that is stored of tenants goes this
+ * way. When the transaction stands, the host is told how the status has changed. `before` NULL: it is new. */
+wxtp_status wx_tenant_put(wx_scope *scope, const wxtp_tenant_row *before, wxtp_tenant_row *row, wx_err *err);
+/* Changes a row: loads it, has `change` alter it, and puts it. NOT_FOUND as above. `change` returns false to
+ * leave it as it is. Strings it sets must live until it is put. */
+wxtp_status wx_tenant_change(wx_scope *scope, const char *platform, const char *appid,
                              bool (*change)(void *user, wxtp_tenant_row *row), void *user, wx_err *err);
 
 #endif

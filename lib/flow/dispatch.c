@@ -311,7 +311,7 @@ static wxtp_status record_it(trip *t, wx_sent sent, const wx_answer *answer, int
     }
     const bool confirms = sent == WX_SENT_OK && !atomic_load(&t->standing->confirmed);
     if (status == WXTP_OK && confirms) {
-        status = wx_gate_confirm(core, scope.tx, t->standing->tenant, t->call->api, err);
+        status = wx_gate_confirm(&scope, t->standing->tenant, t->call->api, err);
     }
     if (status == WXTP_OK && ends_quota(t, class_of(sent, answer))) {
         status = forget_quota(t, scope.tx, err);

@@ -53,7 +53,7 @@ static wxtp_status apply_once(wx_core *core, wxtp_push *push, const wx_push_doub
     if (status != WXTP_OK) {
         return wx_store_fail(core, scope.tx, status, "remember the push", err);
     }
-    status = wx_push_apply(core, scope.tx, push, doubt, err);
+    status = wx_push_apply(&scope, push, doubt, err);
     if (status == WXTP_OK) {
         status = note(core, scope.tx, push, err);
     }

@@ -218,12 +218,13 @@ static wxtp_paused_by paused_by(wxtp_status status)
 }
 
 /* What the run came to: pauses the job where something is pending, and gives the lease back. */
-static wxtp_status finish_in(wx_runner *runner, wxtp_tx *tx, wxtp_job_row *row, wx_err *err)
+static wxtp_status finish_in(wx_runner *runner, wx_scope *scope, wxtp_job_row *row, wx_err *err)
 {
+    wxtp_tx *tx = scope->tx;
     const wxtp_paused_by by = paused_by(runner->outcome.status);
     if (row->state == WXTP_JOB_RUNNING && row->pending > 0 && by != WXTP_PAUSED_BY_NONE) {
         wx_job_pause(row, by, &runner->outcome);
-        wx_tell(runner->core, "job_paused", row->appid, runner->outcome.message);
+        wx_scope_tell(scope, "job_paused", row->appid, runner->outcome.message);
     }
     row->token_refreshes += runner->loose_refreshes;
     row->elapsed_ms = wx_boot_ms(runner->core) - runner->began_boot_ms;
@@ -272,7 +273,7 @@ static wxtp_status finish(run *r, wx_err *err)
         status = wx_runner_hold(runner, scope.tx, &held, err);
     }
     if (status == WXTP_OK && held) {
-        status = finish_in(runner, scope.tx, &job->row, err);
+        status = finish_in(runner, &scope, &job->row, err);
     }
     if (status == WXTP_OK && held) {
         WX_POINT("job.ending");

@@ -31,19 +31,19 @@ static wxtp_status ignored_as_older(wxtp_push *push)
 
 /* ---- Rows ---- */
 
-static wxtp_status put_row(wx_core *core, wxtp_tx *tx, wxtp_tenant_row *row, wx_err *err)
+/* `before` NULL: it is new. */
+static wxtp_status put_row(wx_scope *scope, const wx_tenant *before, wxtp_tenant_row *row, wx_err *err)
 {
-    row->certified = wx_tenant_certified(row);
-    row->updated_ms = wx_wall_ms(core);
-    wxtp_status status = wx_ops(core)->tenant_put(tx, row);
+    wx_core *core = scope->core;
+    wxtp_status status = wx_tenant_put(scope, before ? &before->row : NULL, row, err);
     if (status != WXTP_OK) {
-        return wx_store_fail(core, tx, status, "store the tenant", err);
+        return status;
     }
     /* A change of authorization ends what WeChat refused before it. */
-    status = wx_ops(core)->hold_delete(tx, row->platform, row->appid, NULL, WXTP_HOLD_REFUSED);
+    status = wx_ops(core)->hold_delete(scope->tx, row->platform, row->appid, NULL, WXTP_HOLD_REFUSED);
     return status == WXTP_OK || status == WXTP_ERR_NOT_FOUND
                ? WXTP_OK
-               : wx_store_fail(core, tx, status, "end the kept refusals", err);
+               : wx_store_fail(core, scope->tx, status, "end the kept refusals", err);
 }
 
 typedef struct cloud_change {
@@ -68,11 +68,11 @@ static bool change_cloud(void *user, wxtp_tenant_row *row)
     return true;
 }
 
-static wxtp_status tell_cloud(wx_core *core, wxtp_tx *tx, const wxtp_push *push, wxtp_tenant_status to,
-                              bool *found, wx_err *err)
+static wxtp_status tell_cloud(wx_scope *scope, const wxtp_push *push, wxtp_tenant_status to, bool *found,
+                              wx_err *err)
 {
-    cloud_change self = {.push = push, .to = to, .now_ms = wx_wall_ms(core)};
-    const wxtp_status status = wx_tenant_change(core, tx, "", push->authorizer, change_cloud, &self, err);
+    cloud_change self = {.push = push, .to = to, .now_ms = wx_wall_ms(scope->core)};
+    const wxtp_status status = wx_tenant_change(scope, "", push->authorizer, change_cloud, &self, err);
     *found = self.found;
     return status == WXTP_ERR_NOT_FOUND ? WXTP_OK : status;
 }
@@ -133,8 +133,10 @@ static bool enter_authorization(const wxtp_push *push, bool waits, int64_t now_m
     return true;
 }
 
-static wxtp_status apply_authorized(wx_core *core, wxtp_tx *tx, wxtp_push *push, wx_err *err)
+static wxtp_status apply_authorized(wx_scope *scope, wxtp_push *push, wx_err *err)
 {
+    wx_core *core = scope->core;
+    wxtp_tx *tx = scope->tx;
     const char *component = core->settings.component;
     const char *code = code_of(push);
     WX_AUTO_TENANT *tenant = NULL;
@@ -155,7 +157,7 @@ static wxtp_status apply_authorized(wx_core *core, wxtp_tx *tx, wxtp_push *push,
     if (status != WXTP_OK || !push->authorizer[0]) {
         return status;
     }
-    status = tell_cloud(core, tx, push, WXTP_TENANT_AUTHORIZED, &cloud, err);
+    status = tell_cloud(scope, push, WXTP_TENANT_AUTHORIZED, &cloud, err);
     if (status != WXTP_OK || (cloud && !tenant)) {
         return status; /* two rows of one appid would be ambiguous */
     }
@@ -166,7 +168,7 @@ static wxtp_status apply_authorized(wx_core *core, wxtp_tx *tx, wxtp_push *push,
         return ignored(push, "it brings no code to exchange");
     }
     return enter_authorization(push, waits, now, &row)
-               ? put_row(core, tx, &row, err)
+               ? put_row(scope, tenant, &row, err)
                : ignored(push, "its code was exchanged before the removal");
 }
 
@@ -179,26 +181,28 @@ static bool in_doubt(const wxtp_push *push, const wxtp_tenant_row *row)
            (push->create_time_s == 0 || push->create_time_s == row->event_time_s);
 }
 
-static wxtp_status by_info(wx_core *core, wxtp_tx *tx, wxtp_push *push, const wx_push_doubt *doubt,
-                           wx_err *err)
+static wxtp_status by_info(wx_scope *scope, wxtp_push *push, const wx_push_doubt *doubt, wx_err *err)
 {
+    wx_core *core = scope->core;
     if (!doubt->answered) {
         return ignored(push,
                        "its order is not told, and WeChat could not be asked; the next call will show it");
     }
     wx_account_change change = {0};
     wxtp_status status =
-        wx_account_enter(core, tx, push->authorizer, &doubt->before, &doubt->info, false, &change, err);
+        wx_account_enter(scope, push->authorizer, &doubt->before, &doubt->info, false, &change, err);
     if (status != WXTP_OK || change.authorized) {
         return status == WXTP_OK ? ignored(push, "WeChat says that the account is authorized") : status;
     }
     push->applied = true;
-    return wx_token_forget(core, tx, core->settings.component, push->authorizer, err);
+    return wx_token_forget(core, scope->tx, core->settings.component, push->authorizer, err);
 }
 
-static wxtp_status apply_unauthorized(wx_core *core, wxtp_tx *tx, wxtp_push *push, const wx_push_doubt *doubt,
+static wxtp_status apply_unauthorized(wx_scope *scope, wxtp_push *push, const wx_push_doubt *doubt,
                                       wx_err *err)
 {
+    wx_core *core = scope->core;
+    wxtp_tx *tx = scope->tx;
     WX_AUTO_TENANT *tenant = NULL;
     bool cloud = false;
     if (!push->authorizer[0]) {
@@ -210,53 +214,52 @@ static wxtp_status apply_unauthorized(wx_core *core, wxtp_tx *tx, wxtp_push *pus
     }
     push->applied = true;
     if (!tenant) {
-        return tell_cloud(core, tx, push, WXTP_TENANT_UNAUTHORIZED, &cloud, err);
+        return tell_cloud(scope, push, WXTP_TENANT_UNAUTHORIZED, &cloud, err);
     }
     wxtp_tenant_row row = tenant->row;
     if (push->create_time_s > 0 && push->create_time_s < row.event_time_s) {
         return ignored_as_older(push);
     }
     if (in_doubt(push, &row)) {
-        return by_info(core, tx, push, doubt, err);
+        return by_info(scope, push, doubt, err);
     }
     row.status = WXTP_TENANT_UNAUTHORIZED;
     row.status_ms = wx_wall_ms(core);
     row.status_source = push->source;
     row.event_time_s = push->create_time_s > row.event_time_s ? push->create_time_s : row.event_time_s;
-    status = put_row(core, tx, &row, err);
+    status = put_row(scope, tenant, &row, err);
     if (status == WXTP_OK) {
         status = wx_token_forget(core, tx, core->settings.component, push->authorizer, err);
     }
-    return status == WXTP_OK ? tell_cloud(core, tx, push, WXTP_TENANT_UNAUTHORIZED, &cloud, err) : status;
+    return status == WXTP_OK ? tell_cloud(scope, push, WXTP_TENANT_UNAUTHORIZED, &cloud, err) : status;
 }
 
 /* ---- The ticket ---- */
 
-static wxtp_status apply_ticket(wx_core *core, wxtp_tx *tx, wxtp_push *push, const wx_push_doubt *doubt,
-                                wx_err *err)
+static wxtp_status apply_ticket(wx_scope *scope, wxtp_push *push, const wx_push_doubt *doubt, wx_err *err)
 {
     const char *ticket = wx_xml_get(&push->fields, "ComponentVerifyTicket");
     (void)doubt;
     if (!ticket || !*ticket) {
         return ignored(push, "it brings no ticket");
     }
-    const wxtp_status status = wx_ticket_put(core, tx, ticket, push->create_time_s, &push->applied, err);
+    const wxtp_status status =
+        wx_ticket_put(scope->core, scope->tx, ticket, push->create_time_s, &push->applied, err);
     return status == WXTP_OK && !push->applied ? ignored_as_older(push) : status;
 }
 
 /* ---- Which is which ---- */
 
-static wxtp_status apply_authorization(wx_core *core, wxtp_tx *tx, wxtp_push *push,
-                                       const wx_push_doubt *doubt, wx_err *err)
+static wxtp_status apply_authorization(wx_scope *scope, wxtp_push *push, const wx_push_doubt *doubt,
+                                       wx_err *err)
 {
     (void)doubt;
-    return apply_authorized(core, tx, push, err);
+    return apply_authorized(scope, push, err);
 }
 
 static const struct {
     const char *event;
-    wxtp_status (*apply)(wx_core *core, wxtp_tx *tx, wxtp_push *push, const wx_push_doubt *doubt,
-                         wx_err *err);
+    wxtp_status (*apply)(wx_scope *scope, wxtp_push *push, const wx_push_doubt *doubt, wx_err *err);
 } events[] = {
     {"component_verify_ticket", apply_ticket},
     {"authorized", apply_authorization},
@@ -264,19 +267,19 @@ static const struct {
     {"unauthorized", apply_unauthorized},
 };
 
-wxtp_status wx_push_apply(wx_core *core, wxtp_tx *tx, wxtp_push *push, const wx_push_doubt *doubt,
-                          wx_err *err)
+wxtp_status wx_push_apply(wx_scope *scope, wxtp_push *push, const wx_push_doubt *doubt, wx_err *err)
 {
+    wx_core *core = scope->core;
     for (size_t i = 0; push->kind == WX_PUSH_EVENT && i < sizeof(events) / sizeof(events[0]); i++) {
         if (strcmp(push->event, events[i].event) == 0) {
-            return events[i].apply(core, tx, push, doubt, err);
+            return events[i].apply(scope, push, doubt, err);
         }
     }
     push->applied = true; /* the host's affair */
     if (push->code) {
         /* The release test's, which nobody needs to know the owner of. */
-        return wx_code_put(core, tx, push->code, "", push->create_time_s, wx_wall_ms(core) + CODE_LIFE_MS,
-                           push->source, err);
+        return wx_code_put(core, scope->tx, push->code, "", push->create_time_s,
+                           wx_wall_ms(core) + CODE_LIFE_MS, push->source, err);
     }
     return WXTP_OK;
 }

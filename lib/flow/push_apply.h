@@ -16,8 +16,7 @@ typedef struct wx_push_doubt {
 wxtp_status wx_push_ask(wx_op *op, const wxtp_push *push, wx_push_doubt *doubt, wx_err *err);
 void wx_push_doubt_free(wx_push_doubt *doubt);
 /* Inside the transaction of the de-duplication row; sets `applied`, `why` and `code`. */
-wxtp_status wx_push_apply(wx_core *core, wxtp_tx *tx, wxtp_push *push, const wx_push_doubt *doubt,
-                          wx_err *err);
+wxtp_status wx_push_apply(wx_scope *scope, wxtp_push *push, const wx_push_doubt *doubt, wx_err *err);
 /* Of a push that was seen before: its code, if that was taken then. */
 wxtp_status wx_push_recall_code(wx_core *core, wxtp_tx *tx, wxtp_push *push, wx_err *err);
 

@@ -112,6 +112,21 @@ void fixture_patience(fixture_node *node, int64_t ms)
     wx_patience_init(&node->patience, ms);
 }
 
+static void write_down(void *user, const char *event, const char *tenant, const char *text)
+{
+    fixture *fx = user;
+    const size_t len = strlen(fx->told);
+    assert_true(text[0] != '\0');
+    (void)snprintf(fx->told + len, sizeof(fx->told) - len, "%s %s\n", event, tenant);
+}
+
+void fixture_listen(fixture *fx)
+{
+    fx->core->tell = write_down;
+    fx->core->tell_user = fx;
+    fx->told[0] = '\0';
+}
+
 int fixture_setup(void **state)
 {
     fixture *fx = calloc(1, sizeof *fx);

@@ -33,8 +33,9 @@ typedef struct fixture {
     fake_clock clock;
     fake_http http;
     fixture_node node;
-    wx_core *core; /* node.core */
-    wx_op *op;     /* node.op */
+    wx_core *core;  /* node.core */
+    wx_op *op;      /* node.op */
+    char told[512]; /* events, from fixture_listen on: "EVENT APPID\n" each */
 } fixture;
 
 /* For cmocka_unit_test_setup_teardown; `*state` is the fixture. No platform is stored yet. */
@@ -52,6 +53,9 @@ void fixture_close_node(fixture_node *node);
 void fixture_concurrency(wx_core *core, int calls);
 /* Gives the operation of the node that much patience again. */
 void fixture_patience(fixture_node *node, int64_t ms);
+
+/* Has events written down. */
+void fixture_listen(fixture *fx);
 
 void fixture_put_platform(fixture *fx, const char *push_token, const char *aes_key,
                           const char *previous_push_token, const char *previous_aes_key);

@@ -713,12 +713,15 @@ static void I6_a_refusal_corrects_the_tenant(void **state)
     wx_err err;
     put(fx, 0, WXTP_TENANT_AUTHORIZED);
     fake_http_on(&fx->http, INFO_PATH, NULL, 1, info_uncertified);
+    fixture_listen(fx);
     refuse_by_wechat(fx, FIXTURE_COMPONENT, 48001, &err);
     assert_int_equal(err.status, WXTP_ERR_REFUSED);
     assert_string_equal(err.kind, "not_certified");
+    assert_string_equal(fx->told, "");
     fake_http_on(&fx->http, INFO_PATH, NULL, 1, info_gone);
     refuse_by_wechat(fx, FIXTURE_COMPONENT, 61003, &err);
     assert_string_equal(err.kind, "unauthorized");
+    assert_string_equal(fx->told, "tenant_unauthorized " APPID "\n");
     assert_refused(fx, WXTP_ERR_REFUSED, "unauthorized");
 }
 
@@ -770,7 +773,7 @@ static void I6_a_success_ends_a_kept_refusal_and_a_quota(void **state)
     assert_int_equal(wx_gate_quota(fx->op, tenant, unblacklist(fx), 45009, &err), WXTP_OK);
     WX_AUTO_SCOPE scope = {0};
     assert_int_equal(wx_scope_begin(&scope, fx->core, WXTP_TX_WRITE, &err), WXTP_OK);
-    assert_int_equal(wx_gate_confirm(fx->core, scope.tx, tenant, unblacklist(fx), &err), WXTP_OK);
+    assert_int_equal(wx_gate_confirm(&scope, tenant, unblacklist(fx), &err), WXTP_OK);
     assert_int_equal(wx_scope_commit(&scope, &err), WXTP_OK);
     assert_passes(fx);
 }
@@ -829,7 +832,7 @@ static void I6_a_success_proves_an_undeclared_account_able(void **state)
     WX_AUTO_TENANT *tenant = load(fx, "");
     WX_AUTO_SCOPE scope = {0};
     assert_int_equal(wx_scope_begin(&scope, fx->core, WXTP_TX_WRITE, &err), WXTP_OK);
-    assert_int_equal(wx_gate_confirm(fx->core, scope.tx, tenant, unblacklist(fx), &err), WXTP_OK);
+    assert_int_equal(wx_gate_confirm(&scope, tenant, unblacklist(fx), &err), WXTP_OK);
     assert_int_equal(wx_scope_commit(&scope, &err), WXTP_OK);
     WX_AUTO_TENANT *after = load(fx, "");
     assert_int_equal(after->row.observed_certified, 1);

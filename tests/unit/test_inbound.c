@@ -1,5 +1,6 @@
 /* Pushes (I8): authentic or refused, counted once, in WeChat's order; codes stored before the answer. */
 #include "algorithms.h"
+#include "failing_store.h"
 #include "fixture.h"
 
 #include <stdio.h>
@@ -777,6 +778,96 @@ static void without_a_platform_nothing_is_taken(void **state)
     assert_int_equal(wx_inbound_receive(fx->op, "", "x", 1, &push, &err), WXTP_ERR_AMBIGUOUS);
 }
 
+/* ---- Events ---- */
+
+static void exchange_its_code(fixture *fx, const char *xml)
+{
+    wxtp_push *push = receive(fx, xml);
+    wxtp_exchange exchange = WXTP_EXCHANGE_NONE;
+    wx_err err = {0};
+    fixture_patience(&fx->node, 60000);
+    assert_int_equal(wx_inbound_finish(fx->op, push, 4000, &exchange, &err), WXTP_OK);
+    assert_int_equal(exchange, WXTP_EXCHANGE_DONE);
+    wx_push_free(push);
+}
+
+/* Each change of standing once, though pushes come again; a new account is no return. */
+static void a_merchant_that_leaves_and_returns_is_told(void **state)
+{
+    fixture *fx = *state;
+    char xml[2048];
+    fixture_listen(fx);
+    fake_http_on(
+        &fx->http, AUTH_PATH, NULL, -1,
+        "{\"authorization_info\":{\"authorizer_appid\":\"" APPID
+        "\",\"authorizer_access_token\":\"access-token-2\",\"expires_in\":7200,\"authorizer_refresh_token\":"
+        "\"refresh-token-1\",\"func_info\":[{\"funcscope_category\":{\"id\":2}}]}}");
+    fake_http_fail(&fx->http, INFO_PATH, NULL, -1, WXTP_HTTP_NOT_SENT, 0);
+    exchange_its_code(fx, event_xml(xml, "authorized", 1767225700, WITH_CODE("queryauthcode@@@1")));
+    assert_string_equal(fx->told, "");
+    assert_true(event(fx, "unauthorized", 1767225800, WHO));
+    assert_string_equal(fx->told, "tenant_unauthorized " APPID "\n");
+    assert_false(event(fx, "unauthorized", 1767225800, WHO));
+    assert_true(event(fx, "unauthorized", 1767225801, WHO));
+    assert_string_equal(fx->told, "tenant_unauthorized " APPID "\n");
+    fixture_listen(fx);
+    wx_push_free(receive(fx, event_xml(xml, "authorized", 1767225900, WITH_CODE("queryauthcode@@@2"))));
+    assert_string_equal(fx->told, ""); /* not yet */
+    exchange_its_code(fx, xml);
+    assert_string_equal(fx->told, "tenant_back " APPID "\n");
+    exchange_its_code(fx, event_xml(xml, "updateauthorized", 1767226000, WITH_CODE("queryauthcode@@@3")));
+    assert_string_equal(fx->told, "tenant_back " APPID "\n");
+    assert_true(event(fx, "unauthorized", 1767226100, WHO));
+    fixture_listen(fx);
+    exchange_its_code(fx, event_xml(xml, "authorized", 1767226200, WITH_CODE("queryauthcode@@@4")));
+    assert_string_equal(fx->told, "tenant_back " APPID "\n");
+}
+
+static void a_new_authorization_ends_a_dead_token(void **state)
+{
+    fixture *fx = *state;
+    char xml[2048];
+    put(fx, WXTP_TENANT_REAUTHORIZATION_REQUIRED, 1767225600);
+    fixture_listen(fx);
+    fake_http_on(
+        &fx->http, AUTH_PATH, NULL, -1,
+        "{\"authorization_info\":{\"authorizer_appid\":\"" APPID
+        "\",\"authorizer_access_token\":\"access-token-2\",\"expires_in\":7200,\"authorizer_refresh_token\":"
+        "\"refresh-token-2\",\"func_info\":[]}}");
+    fake_http_on(&fx->http, INFO_PATH, NULL, -1, info_authorized);
+    exchange_its_code(fx, event_xml(xml, "updateauthorized", 1767225700, WITH_CODE("queryauthcode@@@1")));
+    assert_string_equal(fx->told, "tenant_back " APPID "\n");
+}
+
+static wxtp_status refuse_commit(wxtp_tx *tx)
+{
+    failing.real->rollback(tx);
+    return WXTP_ERR_STORE;
+}
+
+static void what_is_rolled_back_is_not_told(void **state)
+{
+    fixture *fx = *state;
+    char xml[2048];
+    sealed self = wechat();
+    wxtp_push *push = NULL;
+    wx_err err;
+    put(fx, WXTP_TENANT_AUTHORIZED, 1767225600);
+    fixture_listen(fx);
+    seal(&self, event_xml(xml, "unauthorized", 1767225700, WHO));
+    assert_true(explain(fx, &self).applied);
+    assert_string_equal(fx->told, "");
+    failing_install(fx, -1);
+    failing.ops.commit = refuse_commit;
+    assert_int_equal(receive_sealed(fx, &self, &push, &err), WXTP_ERR_STORE);
+    failing_remove(fx);
+    assert_null(push);
+    assert_null(strstr(fx->told, "tenant_unauthorized"));
+    assert_non_null(strstr(fx->told, "store_failing"));
+    assert_true(counts(fx, xml));
+    assert_non_null(strstr(fx->told, "tenant_unauthorized " APPID "\n"));
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, fixture_setup_platform, fixture_teardown)
 
 int main(void)
@@ -808,6 +899,9 @@ int main(void)
         T(a_reply_is_sealed_with_the_key_of_the_push),
         T(other_messages_are_handed_through),
         T(without_a_platform_nothing_is_taken),
+        T(a_merchant_that_leaves_and_returns_is_told),
+        T(a_new_authorization_ends_a_dead_token),
+        T(what_is_rolled_back_is_not_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -124,8 +124,10 @@ static void I5_absence_from_the_list_proves_nothing(void **state)
     fake_clock_advance(&fx->clock, 1000);
     list_of(fx, "", 0);
     fake_http_handle(&fx->http, INFO_PATH, NULL, -1, serve_info, NULL);
-    fake_http_on(&fx->http, INFO_PATH, "wx2", -1, info_gone);
+    fake_http_on(&fx->http, INFO_PATH, "wx2", 1, info_gone);
+    fixture_listen(fx);
     assert_int_equal(sync_all(fx, &told, &counts, &err), WXTP_OK);
+    assert_string_equal(fx->told, "tenant_unauthorized wx2\n");
     assert_int_equal(counts.synced, 2);
     assert_int_equal(counts.unauthorized, 1);
     assert_int_equal(counts.repaired, 0);
@@ -133,6 +135,12 @@ static void I5_absence_from_the_list_proves_nothing(void **state)
     WX_AUTO_TENANT *second = fixture_tenant(fx, FIXTURE_COMPONENT, "wx2");
     assert_int_equal(first->row.status, WXTP_TENANT_AUTHORIZED);
     assert_int_equal(second->row.status, WXTP_TENANT_UNAUTHORIZED);
+    fake_clock_advance(&fx->clock, 1000);
+    fixture_listen(fx);
+    told = (hearer){0};
+    assert_int_equal(sync_named(fx, "wx2", &told, &counts, &err), WXTP_OK);
+    assert_int_equal(counts.repaired, 1);
+    assert_string_equal(fx->told, "tenant_back wx2\n");
 }
 
 static void I5_the_lists_token_serves_where_info_shows_none(void **state)

@@ -187,6 +187,7 @@ int ad_exit_of(wxtp_status status, const char *kind)
     case WXTP_ERR_INTERRUPTED:
         return ad_signal_exit_code();
     case WXTP_ERR_CANCELLED:
+    case WXTP_ERR_DEADLINE:
         return AD_EXIT_PARTIAL;
     }
     return AD_EXIT_INTERNAL;
@@ -228,6 +229,8 @@ static const char *kind_of(wxtp_status status)
         return "suspect_list";
     case WXTP_ERR_CANCELLED:
         return "partial";
+    case WXTP_ERR_DEADLINE:
+        return "deadline";
     default:
         return ad_exit_of(status, "") == AD_EXIT_USAGE ? "usage" : "internal";
     }

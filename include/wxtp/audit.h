@@ -21,7 +21,7 @@ WXTP_API wxtp_status wxtp_audit_list(wxtp_platform *platform, const char *appid,
                                      size_t limit, bool (*each)(void *user, const wxtp_audit_row *row),
                                      void *user, wxtp_error **error);
 
-/** Which rows of the audit. Versioned by struct_size; zero it and set that first. */
+/** Which rows of the audit. Zero it and set `struct_size` to `sizeof(wxtp_audit_choice)`. */
 typedef struct wxtp_audit_choice {
     size_t struct_size;
     const char *appid; /**< NULL: of all tenants */

@@ -13,11 +13,13 @@ WXTP_BEGIN_DECLS
 typedef struct wxtp_job wxtp_job; /**< A picture of a job at one moment. */
 
 /**
- * Gives the next openid. `*openid` is borrowed until the next call; blanks around are the caller's to drop.
+ * Gives the next openid. `*openid` is borrowed until the next call, and never NULL; blanks around are the
+ * caller's to drop.
  * @return 1 with an openid, 0 at the end, -1 when reading failed.
  */
 typedef int wxtp_openid_reader(void *user, const char **openid, size_t *len);
 
+/** Zero it and set `struct_size` to `sizeof(wxtp_job_options)`. */
 typedef struct wxtp_job_options {
     size_t struct_size;
     bool force;    /**< go on though the first 200 openids are all refused */
@@ -36,9 +38,10 @@ typedef struct wxtp_job_options {
  *
  * @param call a name of the catalog with a list, as in "batchUnblacklist". @param options NULL: none.
  * @param job_id receives the id (64 bytes).
- * @return WXTP_OK; WXTP_ERR_REFUSED; WXTP_ERR_IO when `reader` failed; WXTP_ERR_INVALID for a snapshot where
- * the call changes no list that can be read; with a snapshot as ::wxtp_blacklist_each; others. Blocking:
- * store, and network where the profile is stale or a snapshot is taken. Since: 0.1.0.
+ * @return WXTP_OK; WXTP_ERR_REFUSED; WXTP_ERR_IO when `reader` failed; WXTP_ERR_INVALID where it gave NULL,
+ * for options without a struct_size, and for a snapshot where the call changes no list that can be read; with
+ * a snapshot as ::wxtp_blacklist_each; others. Blocking: store, and network where the profile is stale or a
+ * snapshot is taken. Since: 0.1.0.
  */
 WXTP_API wxtp_status wxtp_job_create(wxtp_platform *platform, const char *appid, const char *call,
                                      wxtp_openid_reader *reader, void *user, const wxtp_job_options *options,
@@ -194,7 +197,7 @@ WXTP_API const char *wxtp_job_call(const wxtp_job *job);
  * @return the word for what succeeded, as in "unblacklisted". Borrowed. Blocking: no. Since: 0.1.0.
  */
 WXTP_API const char *wxtp_job_done_word(const wxtp_job *job);
-/** @return its state when the picture was taken. Blocking: no. Since: 0.1.0. */
+/** @return its state when the picture was taken; WXTP_JOB_BUILDING for NULL. Blocking: no. Since: 0.1.0. */
 WXTP_API wxtp_job_state wxtp_job_state_of(const wxtp_job *job);
 /** @return why it is paused; WXTP_PAUSED_BY_NONE where it is not. Blocking: no. Since: 0.1.0. */
 WXTP_API wxtp_paused_by wxtp_job_paused_by(const wxtp_job *job);
@@ -243,8 +246,8 @@ typedef struct wxtp_unblacklist_counts {
  * The main job in one call: creates a job that takes `openids` off the merchant's blacklist, runs it, and
  * counts.
  *
- * @param appid the tenant. @param openids strings ended by NUL, borrowed for the call. @param count of
- * them; 0: no job.
+ * @param appid the tenant. @param openids strings ended by NUL, none of them NULL, borrowed for the call.
+ * @param count of them; 0: no job.
  * @param counts filled whenever a job exists; set its struct_size first; may be NULL.
  * @return as ::wxtp_job_create and ::wxtp_job_run. Blocking: network. Since: 0.1.0.
  * Source: batchUnblacklist of developers.weixin.qq.com: 20 openids a call, permission set 2 or 100,

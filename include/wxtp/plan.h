@@ -67,7 +67,8 @@ WXTP_API wxtp_status wxtp_plan_sum(wxtp_platform *platform, const char *call, co
  * Tells whether a tenant's quota suffices: that of today for its calls until midnight in Beijing, and that of
  * a day for those of each day after. What is not known suffices.
  *
- * @return so; false also for a part that the gate refuses. Threading: any thread. Blocking: no. Since: 0.1.0.
+ * @return so; false also for a part that the gate refuses, and for NULL. Threading: any thread. Blocking: no.
+ * Since: 0.1.0.
  */
 WXTP_API bool wxtp_plan_fits(const wxtp_plan *plan, const wxtp_plan_part *part);
 

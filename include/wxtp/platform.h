@@ -12,6 +12,9 @@
  * - Besides the statuses that a function names it may return WXTP_ERR_INVALID for a NULL or malformed
  *   argument, WXTP_ERR_NOMEM, WXTP_ERR_FORKED in a child process, WXTP_ERR_STATE while the platform is
  *   being closed, and WXTP_ERR_INTERNAL for a defect.
+ * - A struct with a `struct_size` has it set to its own sizeof by the host, else the answer is
+ *   WXTP_ERR_INVALID. Options of a host with older headers count as far as their struct goes; the rest is 0.
+ * - Getters take NULL, and give "", 0 or NULL then, unless their comment says otherwise.
  * - "the store's" are WXTP_ERR_STORE, WXTP_ERR_STORE_BUSY and WXTP_ERR_CONFLICT. "the network's" are
  *   WXTP_ERR_UNAVAILABLE, WXTP_ERR_INTERRUPTED, WXTP_ERR_QUOTA, WXTP_ERR_RATE, WXTP_ERR_WECHAT,
  *   WXTP_ERR_CONFIGURATION, WXTP_ERR_CREDENTIALS and WXTP_ERR_TICKET. "the component's" are

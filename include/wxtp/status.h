@@ -57,7 +57,8 @@ typedef enum wxtp_status {
     /* Stopped. */
     WXTP_ERR_INTERRUPTED = -801,  /**< ::wxtp_platform_stop was called. */
     WXTP_ERR_SUSPECT_LIST = -802, /**< The first 200 openids of a job were all refused. */
-    WXTP_ERR_CANCELLED = -803,    /**< The job was cancelled. */
+    WXTP_ERR_CANCELLED = -803,    /**< The job or the submission was cancelled. */
+    WXTP_ERR_DEADLINE = -804,     /**< The submission's deadline has passed. */
 } wxtp_status;
 
 /**

@@ -50,9 +50,10 @@ typedef struct wxtp_submit_options {
     size_t struct_size;
     void *user;                         /**< given back with the completion */
     wxtp_completion_callback *callback; /**< for ::wxtp_completions_run; may be NULL */
-    int64_t deadline_ms;                /**< from now on; no call is begun later; 0: none */
+    int64_t deadline_ms;                /**< from now on; no call is begun later; 0: none; negative: it has
+                                           passed, as the end of a time that has run out */
     wxtp_job_progress *progress;        /**< of a job; called with `user` in the platform's loop, which waits
-                                           meanwhile: be quick, use        no platform; may be NULL */
+                                           meanwhile: be quick, use no platform; may be NULL */
 } wxtp_submit_options;
 
 /*
@@ -62,7 +63,13 @@ typedef struct wxtp_submit_options {
  * - WXTP_ERR_FULL: as many wait as the setting submissions_max allows, the completions not yet taken
  *   included. Take completions, then submit again.
  * - WXTP_ERR_INTERRUPTED after ::wxtp_platform_stop. Otherwise as for all functions, see platform.h.
- * - What the work itself comes to is the completion's status.
+ * - What the work itself comes to is the completion's status: that of the blocking function, or
+ *   - WXTP_ERR_DEADLINE of a call or a token whose deadline has passed before it could be begun. A call in
+ *     flight is finished; a renewal is cut: WXTP_ERR_UNAVAILABLE. After an answer that leaves no time to try
+ *     again, the status is that answer's.
+ *   - WXTP_ERR_CANCELLED of a call or a token that ::wxtp_cancel kept from being begun or tried again.
+ *   - WXTP_ERR_INTERRUPTED of a job in both cases: it is paused, and what is pending can be resumed. Calls in
+ *     flight are finished and counted.
  */
 
 /**
@@ -80,7 +87,7 @@ WXTP_API wxtp_status wxtp_submit(wxtp_platform *platform, const char *appid, con
  * Submits the running of a job, as ::wxtp_job_run.
  *
  * @param job_id copied. @param options may be NULL. @param id as above.
- * @return see above. Blocking: no. Since: 0.1.0.
+ * @return see above; WXTP_ERR_NOT_FOUND for what cannot be the id of a job. Blocking: no. Since: 0.1.0.
  */
 WXTP_API wxtp_status wxtp_job_submit(wxtp_platform *platform, const char *job_id, wxtp_job_run_mode mode,
                                      const wxtp_submit_options *options, uint64_t *id, wxtp_error **error);
@@ -88,7 +95,7 @@ WXTP_API wxtp_status wxtp_job_submit(wxtp_platform *platform, const char *job_id
  * Submits a list of openids: a durable job is made of it, and run. For lists that fit into memory; longer
  * ones are made by ::wxtp_job_create, and submitted by ::wxtp_job_submit.
  *
- * @param openids `count` texts, copied. @param options may be NULL. @param id as above.
+ * @param openids `count` texts, none of them NULL, copied. @param options may be NULL. @param id as above.
  * @return see above. Blocking: no. Since: 0.1.0.
  */
 WXTP_API wxtp_status wxtp_unblacklist_submit(wxtp_platform *platform, const char *appid,
@@ -147,13 +154,13 @@ WXTP_API size_t wxtp_completions_run(wxtp_platform *platform, int64_t wait_ms);
 WXTP_API void wxtp_completion_free(wxtp_completion *completion);
 
 /* Getters. What they give is borrowed from the completion. Blocking: no. */
-/** @return what it is the completion of. Since: 0.1.0. */
+/** @return what it is the completion of; WXTP_COMPLETION_EVENT for NULL. Since: 0.1.0. */
 WXTP_API wxtp_completion_kind wxtp_completion_kind_of(const wxtp_completion *completion);
 /** @return the submission's number; 0 for an event. Since: 0.1.0. */
 WXTP_API uint64_t wxtp_completion_id(const wxtp_completion *completion);
 /** @return `user` of the submission's options. Since: 0.1.0. */
 WXTP_API void *wxtp_completion_user(const wxtp_completion *completion);
-/** @return what the work came to, as the blocking function would have returned it. Since: 0.1.0. */
+/** @return what the work came to, see above; WXTP_ERR_INVALID for NULL. Since: 0.1.0. */
 WXTP_API wxtp_status wxtp_completion_status(const wxtp_completion *completion);
 /** @return why, where the status is not WXTP_OK; else NULL. Since: 0.1.0. */
 WXTP_API const wxtp_error *wxtp_completion_error(const wxtp_completion *completion);
@@ -187,7 +194,7 @@ WXTP_API const wxtp_token_facts *wxtp_completion_token(const wxtp_completion *co
  * @return the name; "" where it is no event. Since: 0.1.0.
  */
 WXTP_API const char *wxtp_completion_event(const wxtp_completion *completion);
-/** @return the appid that it is about; "" where there is none. Since: 0.1.0. */
+/** @return the appid that it is about, of a job its tenant's; "" where there is none. Since: 0.1.0. */
 WXTP_API const char *wxtp_completion_tenant(const wxtp_completion *completion);
 /** @return an event in words, for people; "" where there are none. Since: 0.1.0. */
 WXTP_API const char *wxtp_completion_text(const wxtp_completion *completion);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api/handle.h"
+#include "api/options.h"
 #include "domain/storage.h"
 #include "domain/tenant.h"
 
@@ -15,13 +16,14 @@ enum {
 
 typedef bool row_visitor(void *user, const wxtp_audit_row *row);
 
-static wxtp_status check(wx_core *core, const wxtp_audit_choice *choice, row_visitor *each, wx_err *err)
+static wxtp_status check(wx_core *core, const wxtp_audit_choice *choice, row_visitor *each,
+                         wxtp_audit_choice *known, wx_err *err)
 {
-    if (!choice || choice->struct_size < sizeof(*choice) || !each) {
-        return wx_fail(err, WXTP_ERR_INVALID,
-                       "audit: no choice or no visitor was given, or the choice's struct_size is too small");
+    if (!choice || !each) {
+        return wx_fail(err, WXTP_ERR_INVALID, "audit: no choice or no visitor was given");
     }
-    return wx_need_view(core, choice->appid, err);
+    const wxtp_status status = wx_options_read(known, sizeof(*known), choice, "the audit's", err);
+    return status == WXTP_OK ? wx_need_view(core, known->appid, err) : status;
 }
 
 /* ---- The last rows ---- */
@@ -43,21 +45,22 @@ wxtp_status wxtp_audit_select(wxtp_platform *platform, const wxtp_audit_choice *
 {
     wx_err err = {.status = WXTP_OK};
     wx_door door;
+    wxtp_audit_choice known;
     if (wx_enter(&door, platform, &err) != WXTP_OK) {
         return wx_turned_away(platform, &err, error);
     }
     wx_core *core = door.op.core;
-    wxtp_status status = check(core, choice, each, &err);
+    wxtp_status status = check(core, choice, each, &known, &err);
     if (status == WXTP_OK && (limit == 0 || limit > ROWS_MAX)) {
         status = wx_fail(&err, WXTP_ERR_INVALID, "audit: a limit from 1 to %d is needed", ROWS_MAX);
     }
     if (status == WXTP_OK) {
         const wxtp_audit_filter filter = {.platform = core->settings.component,
-                                          .appid = choice->appid,
-                                          .since_ms = choice->since_ms,
+                                          .appid = known.appid,
+                                          .since_ms = known.since_ms,
                                           .limit = limit,
-                                          .by_errcode = choice->by_errcode,
-                                          .errcode = choice->errcode};
+                                          .by_errcode = known.by_errcode,
+                                          .errcode = known.errcode};
         status = list(core, &filter, each, user, &err);
     }
     return wx_leave(&door, status, &err, error);
@@ -190,11 +193,12 @@ wxtp_status wxtp_audit_follow(wxtp_platform *platform, const wxtp_audit_choice *
 {
     wx_err err = {.status = WXTP_OK};
     wx_door door;
+    wxtp_audit_choice known;
     if (wx_enter(&door, platform, &err) != WXTP_OK) {
         return wx_turned_away(platform, &err, error);
     }
     wx_core *core = door.op.core;
-    wxtp_status status = check(core, choice, each, &err);
+    wxtp_status status = check(core, choice, each, &known, &err);
     if (status == WXTP_OK && !position) {
         status = wx_fail(&err, WXTP_ERR_INVALID, "audit: no position to go on from was given");
     }
@@ -204,7 +208,7 @@ wxtp_status wxtp_audit_follow(wxtp_platform *platform, const wxtp_audit_choice *
     }
     if (status == WXTP_OK) {
         wx_buf_init(&p->texts, &core->allocator, PAGE_TEXT_MAX);
-        status = follow(core, choice, position, wait_ms, each, user, p, &err);
+        status = follow(core, &known, position, wait_ms, each, user, p, &err);
         wx_buf_free(&p->texts);
     }
     return wx_leave(&door, status, &err, error);

@@ -1,15 +1,36 @@
 #include <wxtp/job.h>
 
 #include <assert.h>
-#include <stddef.h>
 #include <string.h>
 
 #include "api/handle.h"
 #include "api/job.h"
+#include "api/options.h"
 #include "domain/tenant.h"
 #include "flow/job_inner.h"
 
 enum { JOBS_MAX = 10000, PAGE = 256, ID_MAX = 64 };
+
+wxtp_status wx_need_openids(const char *appid, const char *const *openids, size_t count, wx_err *err)
+{
+    if (!appid || (!openids && count > 0)) {
+        return wx_fail(err, WXTP_ERR_INVALID, "an appid and a list are needed");
+    }
+    for (size_t at = 0; at < count; at++) {
+        if (!openids[at]) {
+            return wx_fail(err, WXTP_ERR_INVALID, "openid %zu is NULL", at);
+        }
+    }
+    return WXTP_OK;
+}
+
+wxtp_status wx_need_mode(wxtp_job_run_mode mode, wx_err *err)
+{
+    if (mode != WXTP_JOB_RUN && mode != WXTP_JOB_RESUME && mode != WXTP_JOB_RETRY_FAILED) {
+        return wx_fail(err, WXTP_ERR_INVALID, "%d is no way to run a job", (int)mode);
+    }
+    return WXTP_OK;
+}
 
 static wxtp_status need_list(const char *appid, const char *call, wxtp_openid_reader *reader, wx_err *err)
 {
@@ -21,7 +42,10 @@ static wxtp_status need_list(const char *appid, const char *call, wxtp_openid_re
 
 wxtp_status wx_need_job_id(const char *job_id, wx_err *err)
 {
-    if (!job_id || job_id[0] == '\0' || strlen(job_id) >= ID_MAX) {
+    if (!job_id) {
+        return wx_fail(err, WXTP_ERR_INVALID, "a job's id is needed");
+    }
+    if (job_id[0] == '\0' || strlen(job_id) >= ID_MAX) {
         return wx_fail(err, WXTP_ERR_NOT_FOUND, "there is no job of that id");
     }
     return WXTP_OK;
@@ -45,22 +69,27 @@ wxtp_status wxtp_job_create(wxtp_platform *platform, const char *appid, const ch
 {
     wx_err err = {.status = WXTP_OK};
     wx_door door;
-    job_id[0] = '\0';
+    wxtp_job_options chosen;
+    if (job_id) {
+        job_id[0] = '\0';
+    }
     if (wx_enter(&door, platform, &err) != WXTP_OK) {
         return wx_turned_away(platform, &err, error);
     }
-    const bool knows_force =
-        options && options->struct_size >= offsetof(wxtp_job_options, force) + sizeof(options->force);
-    const bool knows_snapshot =
-        options && options->struct_size >= offsetof(wxtp_job_options, snapshot) + sizeof(options->snapshot);
     wxtp_status status = need_list(appid, call, reader, &err);
+    if (status == WXTP_OK && !job_id) {
+        status = wx_fail(&err, WXTP_ERR_INVALID, "a place for the job's id is needed");
+    }
+    if (status == WXTP_OK) {
+        status = wx_options_read(&chosen, sizeof(chosen), options, "the job's", &err);
+    }
     if (status == WXTP_OK) {
         const wx_job_order order = {.appid = appid,
                                     .call = call,
                                     .reader = reader,
                                     .user = user,
-                                    .force = knows_force && options->force,
-                                    .snapshot = knows_snapshot && options->snapshot};
+                                    .force = chosen.force,
+                                    .snapshot = chosen.snapshot};
         status = wx_job_create(&door.op, &order, job_id, &err);
     }
     return wx_leave(&door, status, &err, error);
@@ -101,6 +130,9 @@ wxtp_status wxtp_job_run(wxtp_platform *platform, const char *job_id, wxtp_job_r
         return wx_turned_away(platform, &err, error);
     }
     wxtp_status status = wx_need_job_id(job_id, &err);
+    if (status == WXTP_OK) {
+        status = wx_need_mode(mode, &err);
+    }
     if (status == WXTP_OK) {
         status = wx_need_its_component(door.op.core, job_id, &err);
     }
@@ -276,87 +308,87 @@ static const char *text_of(const char *text)
 
 const char *wxtp_job_id(const wxtp_job *job)
 {
-    return text_of(job->row.id);
+    return text_of(job ? job->row.id : NULL);
 }
 
 const char *wxtp_job_platform(const wxtp_job *job)
 {
-    return text_of(job->row.platform);
+    return text_of(job ? job->row.platform : NULL);
 }
 
 const char *wxtp_job_tenant(const wxtp_job *job)
 {
-    return text_of(job->row.appid);
+    return text_of(job ? job->row.appid : NULL);
 }
 
 const char *wxtp_job_call(const wxtp_job *job)
 {
-    return text_of(job->row.call);
+    return text_of(job ? job->row.call : NULL);
 }
 
 const char *wxtp_job_done_word(const wxtp_job *job)
 {
-    return text_of(job->done_word);
+    return text_of(job ? job->done_word : NULL);
 }
 
 wxtp_job_state wxtp_job_state_of(const wxtp_job *job)
 {
-    return job->row.state;
+    return job ? job->row.state : WXTP_JOB_BUILDING;
 }
 
 wxtp_paused_by wxtp_job_paused_by(const wxtp_job *job)
 {
-    return job->row.paused_by;
+    return job ? job->row.paused_by : WXTP_PAUSED_BY_NONE;
 }
 
 int64_t wxtp_job_requested(const wxtp_job *job)
 {
-    return job->row.requested;
+    return job ? job->row.requested : 0;
 }
 
 int64_t wxtp_job_duplicates(const wxtp_job *job)
 {
-    return job->row.duplicates;
+    return job ? job->row.duplicates : 0;
 }
 
 int64_t wxtp_job_succeeded(const wxtp_job *job)
 {
-    return job->row.succeeded;
+    return job ? job->row.succeeded : 0;
 }
 
 int64_t wxtp_job_invalid(const wxtp_job *job)
 {
-    return job->row.invalid;
+    return job ? job->row.invalid : 0;
 }
 
 int64_t wxtp_job_failed(const wxtp_job *job)
 {
-    return job->row.failed;
+    return job ? job->row.failed : 0;
 }
 
 int64_t wxtp_job_pending(const wxtp_job *job)
 {
-    return job->row.pending;
+    return job ? job->row.pending : 0;
 }
 
 int64_t wxtp_job_calls(const wxtp_job *job)
 {
-    return job->row.calls;
+    return job ? job->row.calls : 0;
 }
 
 int64_t wxtp_job_token_refreshes(const wxtp_job *job)
 {
-    return job->row.token_refreshes;
+    return job ? job->row.token_refreshes : 0;
 }
 
 int64_t wxtp_job_created_ms(const wxtp_job *job)
 {
-    return job->row.created_ms;
+    return job ? job->row.created_ms : 0;
 }
 
 int64_t wxtp_job_elapsed_ms(const wxtp_job *job)
 {
-    return job->row.elapsed_ms;
+    return job ? job->row.elapsed_ms : 0;
 }
 
 wxtp_error *wxtp_job_pause_error(const wxtp_job *job)
@@ -387,7 +419,7 @@ static int read_memory(void *user, const char **openid, size_t *len)
     if (list->at == list->count) {
         return 0;
     }
-    *openid = text_of(list->openids[list->at++]);
+    *openid = list->openids[list->at++];
     *len = strlen(*openid);
     return 1;
 }
@@ -409,15 +441,16 @@ static wxtp_status unblacklist(wx_op *op, const char *appid, memory_list *list,
 {
     char job_id[ID_MAX];
     WX_AUTO_JOB *job = NULL;
-    if (!appid || (!list->openids && list->count > 0)) {
-        return wx_fail(err, WXTP_ERR_INVALID, "an appid and a list are needed");
+    wxtp_status status = wx_need_openids(appid, list->openids, list->count, err);
+    if (status != WXTP_OK) {
+        return status;
     }
     if (counts && counts->struct_size < sizeof(*counts)) {
         return wx_fail(err, WXTP_ERR_INVALID, "struct_size of the counts is too small");
     }
     const wx_job_order order = {
         .appid = appid, .call = "batchUnblacklist", .reader = read_memory, .user = list};
-    wxtp_status status = wx_job_create(op, &order, job_id, err);
+    status = wx_job_create(op, &order, job_id, err);
     if (status == WXTP_OK && job_id[0]) {
         status = wx_job_run(op, job_id, WXTP_JOB_RUN, NULL, NULL, &job, err);
     }

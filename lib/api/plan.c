@@ -25,6 +25,19 @@ wxtp_status wxtp_plan_list(wxtp_platform *platform, const char *appid, const cha
     return wx_leave(&door, status, &err, error);
 }
 
+static wxtp_status need_parts(const char *call, const wxtp_plan_part *parts, size_t count, wx_err *err)
+{
+    if (!call || (!parts && count > 0)) {
+        return wx_fail(err, WXTP_ERR_INVALID, "a call and parts are needed");
+    }
+    for (size_t at = 0; at < count; at++) {
+        if (parts[at].struct_size < sizeof(parts[at])) {
+            return wx_fail(err, WXTP_ERR_INVALID, "struct_size of part %zu is too small", at);
+        }
+    }
+    return WXTP_OK;
+}
+
 wxtp_status wxtp_plan_sum(wxtp_platform *platform, const char *call, const wxtp_plan_part *parts,
                           size_t count, wxtp_plan *plan, wxtp_error **error)
 {
@@ -33,12 +46,11 @@ wxtp_status wxtp_plan_sum(wxtp_platform *platform, const char *call, const wxtp_
     if (wx_enter(&door, platform, &err) != WXTP_OK) {
         return wx_turned_away(platform, &err, error);
     }
-    wxtp_status status = WXTP_OK;
-    if (!call || (!parts && count > 0)) {
-        status = wx_fail(&err, WXTP_ERR_INVALID, "a call and parts are needed");
-    } else if (!plan || plan->struct_size < sizeof(*plan)) {
+    wxtp_status status = need_parts(call, parts, count, &err);
+    if (status == WXTP_OK && (!plan || plan->struct_size < sizeof(*plan))) {
         status = wx_fail(&err, WXTP_ERR_INVALID, "struct_size of the plan is too small");
-    } else {
+    }
+    if (status == WXTP_OK) {
         status = wx_plan_sum(door.op.core, call, parts, count, plan, &err);
     }
     return wx_leave(&door, status, &err, error);
@@ -46,5 +58,5 @@ wxtp_status wxtp_plan_sum(wxtp_platform *platform, const char *call, const wxtp_
 
 bool wxtp_plan_fits(const wxtp_plan *plan, const wxtp_plan_part *part)
 {
-    return wx_plan_fits(plan, part);
+    return plan && part && wx_plan_fits(plan, part);
 }

@@ -327,65 +327,65 @@ void wxtp_completion_free(wxtp_completion *completion)
 
 wxtp_completion_kind wxtp_completion_kind_of(const wxtp_completion *completion)
 {
-    return completion->kind;
+    return completion ? completion->kind : WXTP_COMPLETION_EVENT;
 }
 
 uint64_t wxtp_completion_id(const wxtp_completion *completion)
 {
-    return completion->id;
+    return completion ? completion->id : 0;
 }
 
 void *wxtp_completion_user(const wxtp_completion *completion)
 {
-    return completion->user;
+    return completion ? completion->user : NULL;
 }
 
 wxtp_status wxtp_completion_status(const wxtp_completion *completion)
 {
-    return completion->status;
+    return completion ? completion->status : WXTP_ERR_INVALID;
 }
 
 const wxtp_error *wxtp_completion_error(const wxtp_completion *completion)
 {
-    return completion->error;
+    return completion ? completion->error : NULL;
 }
 
 wxtp_error *wxtp_completion_take_error(wxtp_completion *completion)
 {
-    return WX_TAKE(completion->error);
+    return completion ? WX_TAKE(completion->error) : NULL;
 }
 
 wxtp_job *wxtp_completion_take_job(wxtp_completion *completion)
 {
-    return WX_TAKE(completion->job);
+    return completion ? WX_TAKE(completion->job) : NULL;
 }
 
 const char *wxtp_completion_answer(const wxtp_completion *completion)
 {
-    return completion->answer;
+    return completion ? completion->answer : NULL;
 }
 
 const wxtp_job *wxtp_completion_job(const wxtp_completion *completion)
 {
-    return completion->job;
+    return completion ? completion->job : NULL;
 }
 
 const wxtp_token_facts *wxtp_completion_token(const wxtp_completion *completion)
 {
-    return completion->kind == WXTP_COMPLETION_TOKEN ? &completion->token : NULL;
+    return completion && completion->kind == WXTP_COMPLETION_TOKEN ? &completion->token : NULL;
 }
 
 const char *wxtp_completion_event(const wxtp_completion *completion)
 {
-    return completion->event;
+    return completion ? completion->event : "";
 }
 
 const char *wxtp_completion_tenant(const wxtp_completion *completion)
 {
-    return completion->tenant;
+    return completion ? completion->tenant : "";
 }
 
 const char *wxtp_completion_text(const wxtp_completion *completion)
 {
-    return completion->text;
+    return completion ? completion->text : "";
 }

@@ -4,6 +4,8 @@
 
 #include "api/call.h"
 #include "api/handle.h"
+#include "api/job.h"
+#include "api/options.h"
 #include "api/queue.h"
 #include "api/token.h"
 #include "base/text.h"
@@ -41,9 +43,8 @@ static wxtp_status go_on(void *user, wx_err *err)
     if (atomic_load(&self->pending.cancelled)) {
         return wx_fail(err, WXTP_ERR_CANCELLED, "cancelled as asked");
     }
-    const int64_t deadline = self->door.op.deadline_boot_ms;
-    if (deadline > 0 && wx_boot_ms(self->door.op.core) >= deadline) {
-        return wx_fail(err, WXTP_ERR_UNAVAILABLE, "the submission's deadline is over");
+    if (wx_too_late(&self->door.op)) {
+        return wx_fail(err, WXTP_ERR_DEADLINE, "the submission's deadline has passed");
     }
     return WXTP_OK;
 }
@@ -70,8 +71,13 @@ static bool see_progress(void *user, const wxtp_job *job)
 
 static wxtp_status run_job(submission *self, wx_err *err)
 {
-    return wx_job_run(&self->door.op, self->job_id, self->mode, see_progress, self, &self->completion->job,
-                      err);
+    wxtp_completion *completion = self->completion;
+    const wxtp_status status =
+        wx_job_run(&self->door.op, self->job_id, self->mode, see_progress, self, &completion->job, err);
+    if (completion->job) {
+        (void)wx_copy(completion->tenant, sizeof(completion->tenant), completion->job->row.appid);
+    }
+    return status;
 }
 
 static int next_openid(void *user, const char **openid, size_t *len)
@@ -101,6 +107,9 @@ static wxtp_status run_token(submission *self, wx_err *err)
         status = wx_pacer_renewal(&self->door.op, err);
     }
     if (status == WXTP_OK) {
+        status = go_on(self, err);
+    }
+    if (status == WXTP_OK) {
         status = wx_token_refresh_facts(&self->door.op, self->appid, self->generation,
                                         &self->completion->token, err);
     }
@@ -126,16 +135,25 @@ static void run(void *user)
     submission_free(self);
 }
 
-static void take_options(submission *self, const wxtp_submit_options *options)
+/* 0: none. What lies in the past is one that has passed. */
+static int64_t deadline_in(const wx_core *core, int64_t ms)
 {
-    if (options && options->struct_size >= sizeof(*options)) {
-        self->completion->user = options->user;
-        self->completion->callback = options->callback;
-        self->completion->progress = options->progress;
-        if (options->deadline_ms > 0) {
-            self->door.op.deadline_boot_ms = wx_boot_ms(self->door.op.core) + options->deadline_ms;
-        }
+    const int64_t now = wx_boot_ms(core);
+    const int64_t end = ms < INT64_MAX - now ? now + ms : INT64_MAX;
+    return ms == 0 ? 0 : end > 0 ? end : 1;
+}
+
+static wxtp_status take_options(submission *self, const wxtp_submit_options *options, wx_err *err)
+{
+    wxtp_submit_options known;
+    const wxtp_status status = wx_options_read(&known, sizeof(known), options, "the submission's", err);
+    if (status == WXTP_OK) {
+        self->completion->user = known.user;
+        self->completion->callback = known.callback;
+        self->completion->progress = known.progress;
+        self->door.op.deadline_boot_ms = deadline_in(self->door.op.core, known.deadline_ms);
     }
+    return status;
 }
 
 /* Takes `self` over, which has entered the door. */
@@ -147,9 +165,12 @@ static wxtp_status accept_it(submission *self, wxtp_completion_kind kind, const 
     if (!self->completion) {
         return wx_fail_nomem(err);
     }
-    take_options(self, options);
+    wxtp_status status = take_options(self, options, err);
+    if (status != WXTP_OK) {
+        return status;
+    }
     (void)wx_copy(self->completion->tenant, sizeof(self->completion->tenant), self->appid);
-    const wxtp_status status = wx_queue_accept(queue, &self->pending, err);
+    status = wx_queue_accept(queue, &self->pending, err);
     if (status != WXTP_OK) {
         return status;
     }
@@ -225,10 +246,12 @@ wxtp_status wxtp_job_submit(wxtp_platform *platform, const char *job_id, wxtp_jo
     }
     self->run = run_job;
     self->mode = mode;
-    wxtp_status status = WXTP_OK;
-    if (!job_id || job_id[0] == '\0' || !wx_copy(self->job_id, sizeof(self->job_id), job_id)) {
-        status = wx_fail(&err, WXTP_ERR_NOT_FOUND, "there is no job of that id");
-    } else {
+    wxtp_status status = wx_need_job_id(job_id, &err);
+    if (status == WXTP_OK) {
+        status = wx_need_mode(mode, &err);
+    }
+    if (status == WXTP_OK) {
+        (void)wx_copy(self->job_id, sizeof(self->job_id), job_id);
         status = accept_it(self, WXTP_COMPLETION_JOB, options, id, &err);
     }
     return status == WXTP_OK ? WXTP_OK : give_up(self, status, &err, error);
@@ -238,9 +261,6 @@ static wxtp_status copy_list(submission *self, const char *const *openids, size_
 {
     size_t size = 0;
     for (size_t at = 0; at < count; at++) {
-        if (!openids[at]) {
-            return wx_fail(err, WXTP_ERR_INVALID, "openid %zu is NULL", at);
-        }
         size += strlen(openids[at]) + 1;
     }
     self->text = wx_alloc(&self->door.op.core->allocator, size > 0 ? size : 1);
@@ -265,10 +285,8 @@ wxtp_status wxtp_unblacklist_submit(wxtp_platform *platform, const char *appid, 
         return wx_turned_away(platform, &err, error);
     }
     self->run = run_list;
-    wxtp_status status = WXTP_OK;
-    if (!appid || (count > 0 && !openids)) {
-        status = wx_fail(&err, WXTP_ERR_INVALID, "an appid and a list are needed");
-    } else {
+    wxtp_status status = wx_need_openids(appid, openids, count, &err);
+    if (status == WXTP_OK) {
         status = copy_list(self, openids, count, &err);
     }
     if (status == WXTP_OK) {

@@ -34,11 +34,16 @@ wxtp_status wxtp_job_undo(wxtp_platform *platform, const char *job_id, char undo
 {
     wx_err err = {.status = WXTP_OK};
     wx_door door;
-    undo_id[0] = '\0';
+    if (undo_id) {
+        undo_id[0] = '\0';
+    }
     if (wx_enter(&door, platform, &err) != WXTP_OK) {
         return wx_turned_away(platform, &err, error);
     }
     wxtp_status status = need_job(door.op.core, job_id, &err);
+    if (status == WXTP_OK && !undo_id) {
+        status = wx_fail(&err, WXTP_ERR_INVALID, "a place for the id of the undo is needed");
+    }
     if (status == WXTP_OK) {
         status = wx_job_undo(&door.op, job_id, undo_id, &err);
     }

@@ -76,6 +76,8 @@ static const usual usuals[] = {
      "Check that the openids belong to this account; if they do, go on by force."},
     {WXTP_ERR_CANCELLED, WXTP_ADVICE_NONE, "partial",
      "Start a new job for what is pending, if it is still wanted."},
+    {WXTP_ERR_DEADLINE, WXTP_ADVICE_NONE, "deadline",
+     "Submit it again with a later deadline, if it is still wanted."},
 };
 
 static const usual other = {WXTP_ERR_INTERNAL, WXTP_ADVICE_NONE, "internal",

@@ -36,6 +36,7 @@ const char *wxtp_status_name(wxtp_status status)
         NAME(WXTP_ERR_INTERRUPTED);
         NAME(WXTP_ERR_SUSPECT_LIST);
         NAME(WXTP_ERR_CANCELLED);
+        NAME(WXTP_ERR_DEADLINE);
 #undef NAME
     }
     return "WXTP_ERR_UNKNOWN";

@@ -141,6 +141,11 @@ bool wx_wait_patiently(wx_op *op, int64_t ms, wx_err *err)
     return status == WXTP_OK;
 }
 
+bool wx_too_late(const wx_op *op)
+{
+    return op->deadline_boot_ms > 0 && wx_boot_ms(op->core) >= op->deadline_boot_ms;
+}
+
 int64_t wx_call_time_ms(const wx_op *op)
 {
     const int64_t timeout = op->core->settings.timeout_ms;

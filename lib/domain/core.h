@@ -101,6 +101,8 @@ bool wx_wait_patiently(wx_op *op, int64_t ms, wx_err *err);
 bool wx_patience_left(const wx_op *op, int64_t ms);
 /* Takes the time since then, which a try without an answer has cost. */
 void wx_patience_spend(wx_op *op, int64_t from_boot_ms);
+/* Whether its deadline has passed. */
+bool wx_too_late(const wx_op *op);
 /* How long one HTTP call of the operation may take: the time-out, or what its deadline leaves. */
 int64_t wx_call_time_ms(const wx_op *op);
 /* Back-off before try number `tries_made` + 1: 0.3 s, doubled, at most 10 s, with jitter. */

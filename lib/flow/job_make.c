@@ -87,6 +87,9 @@ static wxtp_status add_all(making *m, wxtp_openid_reader *reader, void *user, wx
         if (got < 0) {
             return wx_fail(err, WXTP_ERR_IO, "the list of openids could not be read");
         }
+        if (!openid) {
+            return wx_fail(err, WXTP_ERR_INVALID, "the list's reader gave NULL for an openid");
+        }
         const wxtp_status status = wx_openid_ok(openid, len)
                                        ? ops->build_add(m->builder, openid, len)
                                        : ops->build_add_invalid(m->builder, openid, len);

@@ -484,6 +484,9 @@ static wxtp_status may_try(void *user, wx_err *err)
     if (status == WXTP_OK && wx_runner_ending(w->runner)) {
         return wx_fail(err, WXTP_ERR_INTERRUPTED, "the job is ending");
     }
+    if (status == WXTP_OK && wx_too_late(w->runner->op)) {
+        return wx_fail(err, WXTP_ERR_INTERRUPTED, "the deadline has passed");
+    }
     return status;
 }
 

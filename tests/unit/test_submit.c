@@ -185,10 +185,44 @@ static void no_call_begins_after_the_deadline(void **state)
     submit(w, NULL, NULL, 1000);
     fake_clock_advance(&w->clock, 1000);
     wxtp_completion *taken = next_of_work(w);
-    assert_int_equal(wxtp_completion_status(taken), WXTP_ERR_UNAVAILABLE);
+    assert_int_equal(wxtp_completion_status(taken), WXTP_ERR_DEADLINE);
+    assert_int_equal(wxtp_error_advice(wxtp_completion_error(taken)), WXTP_ADVICE_NONE);
     assert_non_null(strstr(wxtp_error_message(wxtp_completion_error(taken)), "deadline"));
     wxtp_completion_free(taken);
     assert_int_equal(fake_http_count(&w->http, PATH), 0);
+}
+
+/* The end of a time that has run out lies in the past, and the largest number is as good as none. */
+static void a_deadline_may_have_passed_or_be_far_away(void **state)
+{
+    static const int64_t past[] = {-1, -3600000, INT64_MIN};
+    static const int64_t far[] = {INT64_MAX, INT64_MAX - 1};
+    static const char *const openids[] = {"o1"};
+    world *w = *state;
+    open_with(w, "false", NULL, NULL);
+    for (size_t at = 0; at < sizeof(past) / sizeof(past[0]); at++) {
+        submit(w, NULL, NULL, past[at]);
+        wxtp_completion *taken = next_of_work(w);
+        assert_int_equal(wxtp_completion_status(taken), WXTP_ERR_DEADLINE);
+        wxtp_completion_free(taken);
+    }
+    const wxtp_submit_options over = {.struct_size = sizeof(over), .deadline_ms = -1};
+    assert_int_equal(wxtp_token_submit(w->platform, APPID, 0, &over, NULL, NULL), WXTP_OK);
+    wxtp_completion *token = next_of_work(w);
+    assert_int_equal(wxtp_completion_status(token), WXTP_ERR_DEADLINE);
+    wxtp_completion_free(token);
+    assert_int_equal(wxtp_unblacklist_submit(w->platform, APPID, openids, 1, &over, NULL, NULL), WXTP_OK);
+    wxtp_completion *list = next_of_work(w);
+    assert_int_equal(wxtp_completion_status(list), WXTP_ERR_INTERRUPTED);
+    assert_int_equal(wxtp_job_pending(wxtp_completion_job(list)), 1);
+    wxtp_completion_free(list);
+    assert_int_equal(fake_http_count(&w->http, NULL), 0);
+    for (size_t at = 0; at < sizeof(far) / sizeof(far[0]); at++) {
+        submit(w, NULL, NULL, far[at]);
+        wxtp_completion *taken = next_of_work(w);
+        assert_int_equal(wxtp_completion_status(taken), WXTP_OK);
+        wxtp_completion_free(taken);
+    }
 }
 
 /* ---- Jobs and tokens ---- */
@@ -213,6 +247,7 @@ static void a_list_becomes_a_job_and_is_run(void **state)
     wxtp_completion_free(taken);
     taken = next_of_work(w);
     assert_int_equal(wxtp_completion_status(taken), WXTP_OK);
+    assert_string_equal(wxtp_completion_tenant(taken), APPID);
     assert_int_equal(wxtp_job_state_of(wxtp_completion_job(taken)), WXTP_JOB_DONE);
     wxtp_completion_free(taken);
 }
@@ -338,6 +373,7 @@ int main(void)
         TEST(a_full_queue_is_a_status_and_no_wait),
         TEST(a_submission_that_waits_can_be_cancelled),
         TEST(no_call_begins_after_the_deadline),
+        TEST(a_deadline_may_have_passed_or_be_far_away),
         TEST(a_list_becomes_a_job_and_is_run),
         TEST(a_paused_job_is_an_event_too),
         TEST(renewals_begin_at_the_set_rate),

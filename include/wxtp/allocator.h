@@ -1,7 +1,8 @@
 /**
  * @file allocator.h
  * The allocator port: where libwxtp takes its own memory from. What libcurl, json-c, expat and SQLite
- * allocate goes through their own hooks.
+ * allocate goes through their own hooks. The stacks of tasks (one for each submission and worker under way)
+ * are mapped with `mmap`: 512 KiB of address space, of which only what is touched takes memory.
  */
 #ifndef WXTP_ALLOCATOR_H
 #define WXTP_ALLOCATOR_H

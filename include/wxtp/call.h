@@ -17,6 +17,7 @@ WXTP_BEGIN_DECLS
  * @param body UTF-8 JSON, sent as it is. @param len its bytes, at most 1 MiB.
  * @param answer receives WeChat's whole JSON answer; freed by ::wxtp_free; may be NULL.
  * @return WXTP_OK when WeChat answered errcode 0 (or none); WXTP_ERR_NOT_FOUND for an unknown call;
+ * WXTP_ERR_TOO_LARGE for a longer body; WXTP_ERR_INVALID for one that the call does not take;
  * WXTP_ERR_REFUSED by the gate (the error's kind is the reason); WXTP_ERR_REAUTHORIZE;
  * WXTP_ERR_AMBIGUOUS; WXTP_ERR_WECHAT for an errcode about the call; the network's; the store's.
  * Blocking: network. Since: 0.1.0.

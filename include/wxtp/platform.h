@@ -206,7 +206,8 @@ WXTP_API wxtp_status wxtp_platform_backup(wxtp_platform *platform, const char *p
  * their next start.
  *
  * @param new_key_file of 32 bytes in base64, private; made when it does not exist.
- * @return WXTP_OK; WXTP_ERR_KEY; the store's. Blocking: on the store. Since: 0.1.0.
+ * @return WXTP_OK; WXTP_ERR_KEY; WXTP_ERR_IO where the file cannot be made; the store's. Blocking: on the
+ * store. Since: 0.1.0.
  */
 WXTP_API wxtp_status wxtp_platform_rekey(wxtp_platform *platform, const char *new_key_file,
                                          wxtp_error **error);

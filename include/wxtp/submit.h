@@ -78,7 +78,7 @@ typedef struct wxtp_submit_options {
  * @param appid, call, body copied. @param len bytes of the body. @param options may be NULL.
  * @param id receives the submission's number; may be NULL.
  * @return see above; WXTP_ERR_NOT_FOUND for an unknown call; WXTP_ERR_INVALID for a body that the call does
- * not take. Blocking: no. Since: 0.1.0.
+ * not take; WXTP_ERR_TOO_LARGE for one over 1 MiB. Blocking: no. Since: 0.1.0.
  */
 WXTP_API wxtp_status wxtp_submit(wxtp_platform *platform, const char *appid, const char *call,
                                  const char *body, size_t len, const wxtp_submit_options *options,

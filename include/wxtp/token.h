@@ -12,10 +12,11 @@ WXTP_BEGIN_DECLS
 /**
  * Gives a token that is good for at least 5 seconds, refreshed if need be. The gate is not asked.
  *
- * @param token receives it; a secret; freed by ::wxtp_free. @param generation receives its number.
- * @return WXTP_OK; WXTP_ERR_REFUSED (unknown_tenant, unauthorized); WXTP_ERR_REAUTHORIZE; WXTP_ERR_TICKET;
- * WXTP_ERR_CONFIGURATION; WXTP_ERR_QUOTA; WXTP_ERR_UNAVAILABLE; WXTP_ERR_INTERRUPTED; the store's. Blocking:
- * network. Since: 0.1.0.
+ * @param token receives it; a secret; freed by ::wxtp_free. @param generation receives its number; may be
+ * NULL.
+ * @return WXTP_OK; WXTP_ERR_REFUSED (unknown_tenant, unauthorized); WXTP_ERR_AMBIGUOUS; WXTP_ERR_REAUTHORIZE;
+ * WXTP_ERR_CREDENTIALS where WeChat gives no good token, or another program refreshes it too; the network's;
+ * the store's. Blocking: network. Since: 0.1.0.
  */
 WXTP_API wxtp_status wxtp_token_get(wxtp_platform *platform, const char *appid, char **token,
                                     int64_t *generation, wxtp_error **error);
@@ -24,8 +25,8 @@ WXTP_API wxtp_status wxtp_token_get(wxtp_platform *platform, const char *appid, 
  * nothing once a newer one exists.
  *
  * @param generation as ::wxtp_token_get gave it.
- * @return WXTP_OK; WXTP_ERR_REFUSED (kind `unknown_tenant`); WXTP_ERR_AMBIGUOUS; the store's. Blocking:
- * store. Since: 0.1.0.
+ * @return WXTP_OK; WXTP_ERR_INVALID for a negative generation; WXTP_ERR_REFUSED (kind `unknown_tenant`);
+ * WXTP_ERR_AMBIGUOUS; the store's. Blocking: store. Since: 0.1.0.
  */
 WXTP_API wxtp_status wxtp_token_refused(wxtp_platform *platform, const char *appid, int64_t generation,
                                         wxtp_error **error);
@@ -52,8 +53,11 @@ WXTP_API wxtp_status wxtp_token_info(wxtp_platform *platform, const char *appid,
  * generation make one refresh. Own accounts: one unforced stable_token call; cloud accounts: nothing to
  * do.
  *
+ * @param generation as ::wxtp_token_get or ::wxtp_token_info told it; 0: any token is newer.
  * @param facts set its struct_size first.
- * @return as ::wxtp_token_get. Blocking: network. Since: 0.1.0.
+ * @return as ::wxtp_token_get; WXTP_ERR_INVALID, without a call, for a generation that is negative or newer
+ * than the stored one (remembered from before a backup was restored: read the token anew). Blocking: network.
+ * Since: 0.1.0.
  * Source: api_authorizer_token and stable_token of developers.weixin.qq.com.
  */
 WXTP_API wxtp_status wxtp_token_refresh(wxtp_platform *platform, const char *appid, int64_t generation,

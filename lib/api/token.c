@@ -17,6 +17,13 @@ static wxtp_status no_appid(wx_err *err)
     return wx_fail(err, WXTP_ERR_INVALID, "no appid was given");
 }
 
+static wxtp_status need_generation(int64_t generation, wx_err *err)
+{
+    return generation >= 0
+               ? WXTP_OK
+               : wx_fail(err, WXTP_ERR_INVALID, "%lld is no generation of a token", (long long)generation);
+}
+
 /* The tenant, if its merchant has not taken the authorization back; a code that waits is exchanged first. */
 static wxtp_status find_authorized(wx_op *op, const char *appid, wx_tenant **tenant, wx_err *err)
 {
@@ -109,7 +116,10 @@ wxtp_status wxtp_token_refused(wxtp_platform *platform, const char *appid, int64
     }
     WX_AUTO_TENANT *tenant = NULL;
     wx_core *core = door.op.core;
-    wxtp_status status = appid ? wx_tenant_find(core, appid, &tenant, &err) : no_appid(&err);
+    wxtp_status status = appid ? need_generation(generation, &err) : no_appid(&err);
+    if (status == WXTP_OK) {
+        status = wx_tenant_find(core, appid, &tenant, &err);
+    }
     if (status == WXTP_OK) {
         status = wx_token_refused(core, tenant->row.platform, tenant->row.appid, generation, &err);
         wx_standing_drop(core, appid);
@@ -166,7 +176,10 @@ wxtp_status wx_token_refresh_facts(wx_op *op, const char *appid, int64_t generat
 {
     WX_AUTO_TENANT *tenant = NULL;
     bool moved = false;
-    wxtp_status status = find_authorized(op, appid, &tenant, err);
+    wxtp_status status = need_generation(generation, err);
+    if (status == WXTP_OK) {
+        status = find_authorized(op, appid, &tenant, err);
+    }
     if (status == WXTP_OK) {
         status = wx_token_renew(op, tenant, generation, &moved, err);
     }

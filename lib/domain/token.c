@@ -23,6 +23,15 @@ wxtp_status wx_token_get(wx_op *op, const wx_tenant *tenant, wx_token *token, wx
                                err);
 }
 
+static wxtp_status never_stored(const wx_tenant *tenant, int64_t generation, int64_t stored, wx_err *err)
+{
+    wx_fail(err, WXTP_ERR_INVALID, "generation %lld of the token is newer than the stored one, %lld",
+            (long long)generation, (long long)stored);
+    wx_err_hint(err, "Read the token and its generation anew: an older database may have been restored.");
+    wx_err_tenant(err, tenant->row.appid);
+    return err->status;
+}
+
 wxtp_status wx_token_renew(wx_op *op, const wx_tenant *tenant, int64_t generation, bool *moved, wx_err *err)
 {
     wx_token_view view;
@@ -38,7 +47,10 @@ wxtp_status wx_token_renew(wx_op *op, const wx_tenant *tenant, int64_t generatio
                           .seen_generation = generation,
                           .want = WX_WANT_NEWER,
                           .patient = true};
-    wxtp_status status = WXTP_OK;
+    wxtp_status status = wx_token_look(op->core, tenant->row.platform, tenant->row.appid, &view, err);
+    if (status == WXTP_OK && generation > view.generation) {
+        return never_stored(tenant, generation, view.generation, err);
+    }
     /* A flight that we joined may have wanted less than we do; stable_token may answer the same text for
      * long. */
     for (int round = 0; round < ROUNDS && status == WXTP_OK && !*moved; round++) {

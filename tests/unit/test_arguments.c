@@ -110,6 +110,15 @@ static void only_the_ways_to_run_a_job_are_taken(void **state)
     assert_int_equal(fake_http_count(&w->http, PATH), 0);
 }
 
+static void a_generation_is_not_negative(void **state)
+{
+    world *w = *state;
+    wxtp_token_facts facts = {.struct_size = sizeof(facts)};
+    ASSERT_INVALID("-1", wxtp_token_refused(w->platform, APPID, -1, &error));
+    ASSERT_INVALID("-1", wxtp_token_refresh(w->platform, APPID, -1, &facts, &error));
+    assert_int_equal(wxtp_token_refused(w->platform, APPID, 0, NULL), WXTP_OK);
+}
+
 /* ---- struct_size ---- */
 
 static bool see_none(void *user, const wxtp_audit_row *row)
@@ -221,6 +230,7 @@ int main(void)
         TEST(a_place_for_an_id_is_needed),
         TEST(an_openid_that_is_null_is_no_openid),
         TEST(only_the_ways_to_run_a_job_are_taken),
+        TEST(a_generation_is_not_negative),
         TEST(options_without_a_struct_size_are_refused),
         TEST(options_of_an_older_host_count_as_far_as_they_go),
         cmocka_unit_test(getters_take_null),

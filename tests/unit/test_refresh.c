@@ -465,6 +465,27 @@ static void I1_second_process_looks_again_after_the_lease(void **state)
     fixture_close_node(&second.node);
 }
 
+/* Remembered across a restore of the database: no answer of WeChat's would be newer. */
+static void a_generation_that_was_never_stored_is_not_asked_about(void **state)
+{
+    fixture *fx = with_tenant(state);
+    WX_AUTO_TENANT *tenant = NULL;
+    wx_err err = {0};
+    bool moved = true;
+    fake_http_on(&fx->http, REFRESH_PATH, NULL, -1, answer_2);
+    assert_int_equal(wx_tenant_find(fx->core, APPID, &tenant, &err), WXTP_OK);
+    for (int64_t generation = 2; generation < 100; generation += 97) {
+        assert_int_equal(wx_token_renew(fx->op, tenant, generation, &moved, &err), WXTP_ERR_INVALID);
+        assert_false(moved);
+        assert_non_null(strstr(err.message, "newer than the stored one, 1"));
+        assert_non_null(strstr(err.hint, "Read the token"));
+        assert_string_equal(err.tenant, APPID);
+    }
+    assert_int_equal(fake_http_count(&fx->http, NULL), 0);
+    assert_int_equal(wx_token_renew(fx->op, tenant, 1, &moved, &err), WXTP_OK);
+    assert_true(moved);
+}
+
 typedef struct slow_connect {
     fixture *fx;
     fixture_node other;
@@ -970,6 +991,7 @@ int main(void)
         TEST(I3_stale_fence_changes_no_status),
         TEST(I1_threads_that_need_one_token_make_one_refresh),
         TEST(I1_second_process_looks_again_after_the_lease),
+        TEST(a_generation_that_was_never_stored_is_not_asked_about),
         TEST(I1_lease_that_does_not_outlive_the_call_sends_nothing),
         TEST(I2_intent_is_stored_before_the_request_leaves),
         TEST(I5_lost_answer_is_repeated_at_once_with_the_same_refresh_token),

@@ -35,7 +35,6 @@ static wx_sent ask(wx_renewal *renewal, wx_question *question, wx_unsaved *got, 
 static wx_next component_refused(wx_renewal *renewal, const wx_question *question, wx_err *err)
 {
     wx_core *core = renewal->op->core;
-    const wx_err refusal = *err;
     const bool again = renewal->component_refused;
     renewal->component_refused = true;
     if (wx_token_refused(core, core->settings.component, "", question->component_generation, err) !=
@@ -45,11 +44,10 @@ static wx_next component_refused(wx_renewal *renewal, const wx_question *questio
     if (!again) {
         return WX_NEXT_FROM_THE_TOP;
     }
-    wx_fail(err, WXTP_ERR_CREDENTIALS, "WeChat refuses the component's access token, one just renewed too");
+    wx_fail_after(err, WXTP_ERR_CREDENTIALS,
+                  "WeChat refuses the component's access token, one just renewed too");
     wx_err_hint(err, "See that no other program renews the component's token; then try again.");
     wx_err_tenant(err, renewal->appid);
-    err->errcode = refusal.errcode;
-    wx_copy(err->rid, sizeof(err->rid), refusal.rid);
     return WX_NEXT_FAILED;
 }
 
